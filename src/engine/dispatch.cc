@@ -1,0 +1,199 @@
+// Choosing an engine for each request, and the one path on which requests end. Runs on submitting
+// threads and helper threads alike, signals blocked, without the lock unless a function says so.
+#include "engine/dispatch.h"
+
+#include <errno.h>
+
+#include "engine/inline_read.h"
+#include "engine/submit.h"
+
+namespace inflight::engine {
+
+std::atomic<Process*> process_pointer{nullptr};
+
+namespace {
+
+using core::Effects;
+using core::FileKind;
+using core::Operation;
+using core::Request;
+using core::State;
+
+inflight_counter counter_of(core::Carrier carrier) {
+  switch (carrier) {
+    case core::Carrier::kaio:
+      return INFLIGHT_BY_KAIO;
+    case core::Carrier::ring:
+      return INFLIGHT_BY_RING;
+    case core::Carrier::stream:
+      return INFLIGHT_BY_STREAM;
+    case core::Carrier::pool:
+      return INFLIGHT_BY_POOL;
+    case core::Carrier::caller:
+      break;
+  }
+  return INFLIGHT_BY_INLINE;
+}
+
+void end_now(Process& process, Request& request, long result, Effects& effects) {
+  sys::Guard guard(process.core.lock);
+  end_request(process, request, result, effects);
+}
+
+void give_to_pool(Process& process, Request& request, Effects& effects) {
+  sys::Guard guard(process.core.lock);
+  push(process, request, effects);
+}
+
+void give_to_ring(Process& process, Request& request, Effects& effects) {
+  sys::Guard guard(process.core.lock);
+  push_to_ring(process, request, effects);
+}
+
+bool opened_for(const Request& request) {
+  const int mode = request.status_flags & O_ACCMODE;
+  if ((request.status_flags & O_PATH) != 0) return false;
+  return mode == O_RDWR || mode == (request.is_write() ? O_WRONLY : O_RDONLY);
+}
+
+void launch_stream(Process& process, Request& request, Effects& effects) {
+  // fsync of a stream is an error at once, which a worker learns from the kernel.
+  if (!request.is_transfer()) return give_to_pool(process, request, effects);
+  if (!opened_for(request)) return end_now(process, request, -EBADF, effects);
+  // Nothing to wait for, and a plain call cannot block: the flag says so.
+  const bool nonblocking = (request.status_flags & O_NONBLOCK) != 0;
+  // A pipe write in the caller's thread could raise SIGPIPE there; only sockets can be told not
+  // to.
+  const bool try_here = (process.choice == Choice::automatic || nonblocking) &&
+                        (!request.is_write() || request.is_socket);
+  if (try_here) {
+    long result = 0;
+    switch (transfer_without_waiting(request, result)) {
+      case Step::ended:
+        return end_now(process, request, result, effects);
+      case Step::waits:
+        break;
+      case Step::impossible:
+        request.may_block = true;
+        break;
+    }
+  }
+  if (nonblocking && (request.may_block || request.is_write())) {
+    return give_to_pool(process, request, effects);
+  }
+  sys::Guard guard(process.core.lock);
+  arm(process, request, effects);
+}
+
+void launch_disk(Process& process, Request& request, Effects& effects) {
+  if (process.choice == Choice::ring && ring_is_possible(process)) {
+    return give_to_ring(process, request, effects);
+  }
+  if (suits_kaio(process, request) && submit_to_kaio(process, request, effects)) return;
+  const bool small = request.length <= process.inline_limit;
+  const bool plain_read =
+      request.operation == Operation::read && (request.status_flags & O_DIRECT) == 0;
+  if (process.choice == Choice::automatic && plain_read && small) {
+    long result = 0;
+    if (read_inline(request.fd, request.buffer, request.length, request.offset, result)) {
+      return end_now(process, request, result, effects);
+    }
+    // Not in memory: the ring waits for the disk without a thread.
+    if (ring_is_possible(process)) return give_to_ring(process, request, effects);
+  }
+  give_to_pool(process, request, effects);
+}
+
+}  // namespace
+
+void begin_helper(const char* name) {
+  sys::set_signal_mask(sys::kHelperMask);
+  sys::name_this_thread(name);
+}
+
+void helper_ends(Process& process) { --process.spawner.helpers; }
+
+void launch(Process& process, Request& request, Effects& effects) {
+  switch (request.kind) {
+    case FileKind::closed:
+      return end_now(process, request, -EBADF, effects);
+    case FileKind::stream:
+      return launch_stream(process, request, effects);
+    case FileKind::disk:
+      return launch_disk(process, request, effects);
+    case FileKind::other:
+      request.may_block = true;
+      return give_to_pool(process, request, effects);
+  }
+}
+
+void end_request(Process& process, Request& request, long result, Effects& effects) {
+  const int error = result < 0 ? static_cast<int>(-result) : 0;
+  if (process.stats != nullptr) {
+    count(process, counter_of(request.carrier));
+    count(process, error == 0             ? INFLIGHT_SUCCEEDED
+                   : error == ECANCELED ? INFLIGHT_CANCELED
+                                        : INFLIGHT_FAILED);
+  }
+  core::finish(process.core, request, error, error == 0 ? result : -1, effects);
+}
+
+void end_or_continue(Process& process, Request& request, long result, Effects& effects) {
+  if (result > 0) request.done += static_cast<size_t>(result);
+  const bool cut_short = request.is_transfer() && result > 0 && request.left() > 0;
+  if (cut_short) {
+    push(process, request, effects);
+  } else if (result < 0 && request.done == 0) {
+    end_request(process, request, result, effects);
+  } else {
+    end_request(process, request, static_cast<long>(request.done), effects);
+  }
+}
+
+void carry_out(Process& process, Effects& effects) {
+  for (;;) {
+    if (core::Request* request = effects.ready.pop_front()) {
+      launch(process, *request, effects);
+    } else if (core::Notice* notice = effects.notices.pop_front()) {
+      deliver(process, *notice, effects);
+    } else {
+      break;
+    }
+  }
+  for (int i = 0; i < effects.wake_count; ++i) sys::futex_wake(effects.wakes[i], 1);
+  if (effects.workers > 0) sys::futex_wake(&process.pool.doorbell, effects.workers);
+  if (effects.notifiers > 0) sys::futex_wake(&process.notifier.doorbell, effects.notifiers);
+  if (effects.nudge) nudge_streams(process);
+  if (effects.spawn) ring_spawner(process);
+  effects = {};
+}
+
+Stopped stop(Process& process, Request& request, bool closing, Effects& effects) {
+  switch (request.state) {
+    case State::waiting:
+      if (request.held) release_held(process, request);
+      break;
+    case State::queued:
+      if (request.carrier == core::Carrier::ring) {
+        remove_from_streams(process, request, effects);
+      } else {
+        remove_from_pool(process, request);
+      }
+      break;
+    case State::armed:
+      if (request.is_write() && !closing) return Stopped::no;
+      remove_from_streams(process, request, effects);
+      break;
+    case State::moving:
+      return Stopped::not_yet;
+    case State::running:
+    case State::settled:
+    case State::free:
+      return Stopped::no;
+  }
+  const bool partly = request.done > 0;
+  end_request(process, request, partly ? static_cast<long>(request.done) : -ECANCELED, effects);
+  return Stopped::yes;
+}
+
+}  // namespace inflight::engine

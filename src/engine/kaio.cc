@@ -1,0 +1,118 @@
+// Submission by the caller, completion on one helper thread. A submitted request belongs to the
+// kernel until its event arrives; `in_flight` keeps the thread alive for it.
+#include "engine/kaio.h"
+
+#include <errno.h>
+
+#include "engine/dispatch.h"
+#include "engine/process.h"
+
+namespace inflight::engine {
+namespace {
+
+using core::Request;
+
+constexpr unsigned kCapacities[] = {2048, 256, 32};  // the system's total is limited: aio-max-nr
+constexpr int kBatch = 64;
+
+// Sets the context up once. Others carry on without kernel AIO meanwhile.
+bool open_context(Kaio& kaio) {
+  auto status = Kaio::Status::untried;
+  if (!kaio.status.compare_exchange_strong(status, Kaio::Status::opening)) {
+    return status == Kaio::Status::ready;
+  }
+  for (const unsigned capacity : kCapacities) {
+    if (sys::kaio_setup(capacity, kaio.context) == 0) {
+      kaio.status.store(Kaio::Status::ready);
+      return true;
+    }
+  }
+  kaio.status.store(Kaio::Status::unusable);
+  return false;
+}
+
+void on_event(Process& process, const io_event& event, core::Effects& effects) {
+  sys::Guard guard(process.core.lock);
+  --process.kaio.in_flight;
+  Request* request = core::find(process.core, event.data);
+  if (request == nullptr) return;
+  request->carrier = core::Carrier::kaio;
+  // EAGAIN: it would have blocked. EINVAL: the pool asks once more, and gives the true answer.
+  if (event.res == -EAGAIN || event.res == -EINVAL || event.res == -EOPNOTSUPP) {
+    push(process, *request, effects);
+  } else {
+    end_or_continue(process, *request, event.res, effects);
+  }
+}
+
+}  // namespace
+
+bool suits_kaio(const Process& process, const Request& request) {
+  if ((request.status_flags & O_DIRECT) == 0 || !request.is_transfer()) return false;
+  if (request.kind != core::FileKind::disk || request.offset < 0 || request.length == 0) {
+    return false;
+  }
+  if (process.choice != Choice::automatic && process.choice != Choice::kaio) return false;
+  // A write over RLIMIT_FSIZE raises SIGXFSZ in the thread that submits it; a worker blocks that.
+  return !request.is_write() || !sys::file_size_is_limited();
+}
+
+bool submit_to_kaio(Process& process, Request& request, core::Effects& effects) {
+  Kaio& kaio = process.kaio;
+  if (kaio.status.load(std::memory_order_acquire) != Kaio::Status::ready && !open_context(kaio)) {
+    return false;
+  }
+  const core::Ticket ticket = request.ticket();
+  iocb control{};
+  control.aio_data = ticket;
+  control.aio_lio_opcode = request.is_write() ? IOCB_CMD_PWRITE : IOCB_CMD_PREAD;
+  control.aio_fildes = static_cast<uint32_t>(request.fd);
+  control.aio_buf = reinterpret_cast<uint64_t>(request.next_byte());
+  control.aio_nbytes = request.left();
+  control.aio_offset = request.offset + static_cast<off_t>(request.done);
+  control.aio_rw_flags = RWF_NOWAIT;
+  {
+    sys::Guard guard(process.core.lock);
+    ++kaio.in_flight;
+    if (!kaio.alive && !kaio.wanted) {
+      kaio.wanted = true;
+      effects.spawn = true;
+    }
+  }
+  const long submitted = sys::kaio_submit(kaio.context, control);
+  sys::Guard guard(process.core.lock);
+  if (submitted != 1) {
+    --kaio.in_flight;
+    return false;
+  }
+  // Its event may have been handled already, and the slot be somebody else's.
+  Request* still = core::find(process.core, ticket);
+  if (still != nullptr && still->state == core::State::moving) {
+    still->state = core::State::running;
+    still->carrier = core::Carrier::kaio;
+  }
+  return true;
+}
+
+void* kaio_main(void* argument) {
+  Process& process = *static_cast<Process*>(argument);
+  Kaio& kaio = process.kaio;
+  begin_helper("inflight-kaio");
+  for (;;) {
+    io_event events[kBatch];
+    timespec idle{kIdleMilliseconds / 1000, kIdleMilliseconds % 1000 * 1'000'000};
+    const long count = sys::kaio_wait(kaio.context, events, kBatch, &idle);
+    if (count <= 0) {
+      sys::Guard guard(process.core.lock);
+      if (kaio.in_flight > 0) continue;  // a slow one, or EINTR
+      kaio.alive = false;
+      helper_ends(process);
+      return nullptr;
+    }
+    core::Effects effects;
+    for (long i = 0; i < count; ++i) on_event(process, events[i], effects);
+    carry_out(process, effects);
+  }
+}
+
+}  // namespace inflight::engine

@@ -1,0 +1,226 @@
+// Notifications. A notice belongs to the thread that delivers it until it calls delivered(); the
+// queues belong to the process lock.
+#include "engine/notifier.h"
+
+#include <errno.h>
+
+#include "engine/dispatch.h"
+#include "engine/process.h"
+
+namespace inflight::engine {
+namespace {
+
+using core::Effects;
+using core::Notice;
+using core::Notification;
+using Kind = Notification::Kind;
+
+// False when the signal queue is full.
+bool send(const Process& process, const Notification& what) {
+  siginfo_t info{};
+  info.si_signo = what.signal;
+  info.si_code = SI_ASYNCIO;
+  info.si_pid = process.pid;
+  info.si_uid = static_cast<uid_t>(sys::user_id());
+  info.si_value = what.value;
+  const long result =
+      what.kind == Kind::signal
+          ? sys::queue_signal(process.pid, what.signal, info)
+          : sys::queue_signal_to_thread(process.pid, what.thread, what.signal, info);
+  if (result == 0) count(process, INFLIGHT_SIGNALS_SENT);
+  return result != -EAGAIN;  // any other failure: nobody is there to be told
+}
+
+void refuse(Process& process, Notice& notice, Effects& effects) {
+  process.spawner.refused.push_back(notice);
+  process.spawner.refused_count.fetch_add(1);
+  effects.spawn = true;
+}
+
+void want_notifier(Notifier& notifier, Effects& effects) {
+  if (notifier.idle > 0 || notifier.starting > 0 || notifier.wanted) return;
+  notifier.wanted = true;
+  effects.spawn = true;
+}
+
+void queue_callback(Process& process, Notice& notice, Effects& effects) {
+  Notifier& notifier = process.notifier;
+  if (notice.what.attributes != nullptr) {
+    notifier.particular.push_back(notice);
+    effects.spawn = true;
+    return;
+  }
+  notifier.queue.push_back(notice);
+  if (notifier.idle > 0) {
+    --notifier.idle;
+    ++notifier.called;
+    notifier.doorbell.fetch_add(1, std::memory_order_relaxed);  // the lock orders it
+    ++effects.notifiers;
+  } else {
+    want_notifier(notifier, effects);
+  }
+}
+
+// A callback in progress, for the case that it does not return.
+struct Callback {
+  Process& process;
+  Notice& notice;
+  uint64_t epoch;
+  bool kept;  // the thread is one of Notifier::threads
+
+  // False in a child that the callback forked: nothing here exists there.
+  bool ended(bool thread_ends) const {
+    sys::set_signal_mask(sys::kHelperMask);
+    if (process.epoch.load() != epoch) return false;
+    Effects effects;
+    {
+      sys::Guard guard(process.core.lock);
+      count(process, INFLIGHT_CALLBACKS_RUN);
+      core::delivered(process.core, notice, effects);
+      if (thread_ends) {
+        if (kept) --process.notifier.threads;
+        helper_ends(process);
+      }
+    }
+    carry_out(process, effects);
+    return true;
+  }
+
+  // pthread_exit in the callback, or cancellation of its thread.
+  static void abandoned(void* self) { static_cast<Callback*>(self)->ended(true); }
+};
+
+// True if the thread may run another callback; otherwise it is no longer counted, and must end.
+bool run(Process& process, Notice& notice, bool kept) {
+  Callback callback{process, notice, process.epoch.load(), kept};
+  {
+    const sys::CleanupScope scope(Callback::abandoned, &callback);
+    const Notification& what = notice.what;
+    const auto function = what.function;
+    const sigval value = what.value;
+    sys::set_signal_mask(0);
+    function(value);
+  }
+  const bool as_new = kept && sys::make_as_if_new();
+  return callback.ended(!as_new) && as_new;
+}
+
+Notice* next_notice(Process& process) {
+  Notifier& notifier = process.notifier;
+  Effects effects;
+  process.core.lock.acquire();
+  for (;;) {
+    Notice* notice = notifier.queue.pop_front();
+    if (notice != nullptr) {
+      // A callback may block; those behind it get threads of their own, one after the other.
+      if (!notifier.queue.empty()) want_notifier(notifier, effects);
+      process.core.lock.release();
+      carry_out(process, effects);
+      return notice;
+    }
+    ++notifier.idle;
+    const uint32_t seen = notifier.doorbell.load(std::memory_order_relaxed);
+    process.core.lock.release();
+    const timespec deadline = sys::deadline_after(kIdleMilliseconds);
+    const long slept = sys::futex_wait(notifier.doorbell, seen, &deadline, false);
+    process.core.lock.acquire();
+    if (notifier.called > 0) {
+      --notifier.called;
+    } else {
+      --notifier.idle;
+      if (slept == -ETIMEDOUT && notifier.queue.empty()) break;
+    }
+  }
+  --notifier.threads;
+  helper_ends(process);
+  process.core.lock.release();
+  return nullptr;
+}
+
+}  // namespace
+
+void deliver(Process& process, Notice& notice, Effects& effects) {
+  if (notice.what.kind == Kind::callback) {
+    sys::Guard guard(process.core.lock);
+    queue_callback(process, notice, effects);
+    return;
+  }
+  {
+    // Behind a refused one, order would be lost.
+    sys::Guard guard(process.core.lock);
+    if (!process.spawner.refused.empty()) return refuse(process, notice, effects);
+  }
+  const bool sent = send(process, notice.what);
+  sys::Guard guard(process.core.lock);
+  if (sent) {
+    core::delivered(process.core, notice, effects);
+  } else {
+    refuse(process, notice, effects);
+  }
+}
+
+void deliver_signal(Process& process, const Notification& what) {
+  if (process.spawner.refused_count.load() == 0 && send(process, what)) return;
+  // A request that is nothing but a notice: no block, no file.
+  const sys::SignalBlock signals;
+  Effects effects;
+  for (;;) {
+    {
+      sys::Guard guard(process.core.lock);
+      core::Request* request = process.core.requests.take();
+      if (request != nullptr) {
+        request->state = core::State::settled;
+        request->notice.what = what;
+        request->notice.request = request;
+        refuse(process, request->notice, effects);
+        break;
+      }
+    }
+    sys::nap(1000);  // memory is exhausted, and a notification may not be dropped
+  }
+  carry_out(process, effects);
+}
+
+bool retry_refused(Process& process) {
+  Effects effects;
+  for (;;) {
+    Notice* notice;
+    {
+      sys::Guard guard(process.core.lock);
+      notice = process.spawner.refused.first();
+      if (notice == nullptr) break;
+    }
+    if (!send(process, notice->what)) return false;
+    {
+      sys::Guard guard(process.core.lock);
+      process.spawner.refused.remove(*notice);
+      process.spawner.refused_count.fetch_sub(1);
+      core::delivered(process.core, *notice, effects);
+    }
+    carry_out(process, effects);
+  }
+  return true;
+}
+
+void* notifier_main(void* argument) {
+  Process& process = *static_cast<Process*>(argument);
+  begin_helper("inflight-notify");
+  {
+    sys::Guard guard(process.core.lock);
+    --process.notifier.starting;
+    ++process.notifier.threads;
+  }
+  while (Notice* notice = next_notice(process)) {
+    if (!run(process, *notice, true)) break;
+  }
+  return nullptr;
+}
+
+void* particular_main(void* argument) {
+  Notice& notice = *static_cast<Notice*>(argument);
+  begin_helper("inflight-notify");
+  run(process(), notice, false);
+  return nullptr;
+}
+
+}  // namespace inflight::engine

@@ -1,0 +1,57 @@
+// Everything that inflight keeps about the process, in one place that a fork wipes (C23).
+//
+// The memory is mapped at the first request and advised MADV_WIPEONFORK: a child finds zeros,
+// which every part below accepts as "nothing yet": no request, no helper thread, lock free. The
+// pointer itself lives in ordinary memory and stays good in the child.
+#pragma once
+
+#include <atomic>
+
+#include "core/closing.h"
+#include "core/core.h"
+#include "engine/kaio.h"
+#include "engine/notifier.h"
+#include "engine/pool.h"
+#include "engine/spawner.h"
+#include "engine/streams.h"
+#include "inflight/stats.h"
+
+namespace inflight::engine {
+
+enum class Choice : uint8_t { automatic, ring, kaio, threads };
+
+struct Process {
+  // Which start of the library this is: 0 before the first request and in a forked child before
+  // its own first. Never repeats along a line of descent, so code that was interrupted by a fork
+  // (a callback that forks, a handler) can tell that the state it knew is gone.
+  std::atomic<uint64_t> epoch;
+  pid_t pid;
+  Choice choice;
+  size_t inline_limit;  // bytes that the caller copies itself
+  inflight_stats* stats;  // null unless INFLIGHT_STATS is set
+
+  core::Core core;
+  core::Closing closing;
+  Pool pool;
+  Streams streams;
+  Kaio kaio;
+  Notifier notifier;
+  Spawner spawner;
+};
+
+// Null before the first request. Set once, by runtime/start.
+extern std::atomic<Process*> process_pointer;
+
+inline Process& process() { return *process_pointer.load(std::memory_order_acquire); }
+
+// Counts in the statistics page, if there is one.
+inline void count(const Process& process, inflight_counter counter, uint64_t amount = 1) {
+  if (process.stats == nullptr) return;
+  // Threads differ in where their control block lies: that spreads them over the columns.
+  const auto here = reinterpret_cast<uintptr_t>(__builtin_thread_pointer());
+  const size_t shard = (here >> 12 ^ here >> 6) % INFLIGHT_STATS_SHARDS;
+  std::atomic_ref<uint64_t>(process.stats->value[shard][counter])
+      .fetch_add(amount, std::memory_order_relaxed);
+}
+
+}  // namespace inflight::engine

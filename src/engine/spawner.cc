@@ -1,0 +1,203 @@
+// The spawner thread. What is wanted stands in the other engines' counters, under the process
+// lock; the spawner looks at all of them whenever its doorbell rings.
+#include "engine/spawner.h"
+
+#include <errno.h>
+
+#include "engine/dispatch.h"
+#include "engine/process.h"
+#include "engine/submit.h"
+
+namespace inflight::engine {
+namespace {
+
+constexpr size_t kHelperStack = size_t{64} << 10;
+constexpr long kRetryMilliseconds = 2;
+
+void count_helper(Process& process, int change) {
+  sys::Guard guard(process.core.lock);
+  process.spawner.helpers += change;
+}
+
+// True if the thread was made. The helper is counted before it exists, so that it cannot end
+// uncounted.
+bool start(Process& process, void* (*main)(void*), void* argument, size_t stack,
+           const sys::ThreadAttributes* attributes) {
+  count_helper(process, 1);
+  if (sys::start_thread(main, argument, stack, attributes) == 0) {
+    count(process, INFLIGHT_THREADS_STARTED);
+    return true;
+  }
+  count_helper(process, -1);
+  return false;
+}
+
+bool start_helper(Process& process, void* (*main)(void*)) {
+  return start(process, main, &process, kHelperStack, nullptr);
+}
+
+// With no thread to be had, the requests in the pool's queue are worked on here.
+void work_as_pool(Process& process) {
+  for (;;) {
+    core::Request* request;
+    core::Effects effects;
+    {
+      sys::Guard guard(process.core.lock);
+      if (process.pool.workers > 0) return;
+      request = take_from_pool(process, effects);
+    }
+    carry_out(process, effects);
+    if (request == nullptr) return;
+    work_on(process, *request);
+  }
+}
+
+// Takes what the others asked for; a thread counts as theirs from here on.
+struct Wanted {
+  int workers;
+  bool streams;
+  bool kaio;
+  bool notifier;
+};
+
+Wanted take_wanted(Process& process) {
+  sys::Guard guard(process.core.lock);
+  Pool& pool = process.pool;
+  const Wanted wanted{pool.starting, process.streams.wanted, process.kaio.wanted,
+                      process.notifier.wanted};
+  pool.workers += pool.starting;
+  pool.starting = 0;
+  if (wanted.streams) process.streams.alive = true;
+  if (wanted.kaio) process.kaio.alive = true;
+  if (wanted.notifier) ++process.notifier.starting;
+  process.streams.wanted = process.kaio.wanted = process.notifier.wanted = false;
+  return wanted;
+}
+
+void give_back(Process& process, const Wanted& failed) {
+  sys::Guard guard(process.core.lock);
+  process.pool.workers -= failed.workers;
+  process.pool.starting += failed.workers;
+  if (failed.streams) {
+    process.streams.alive = false;
+    process.streams.wanted = true;
+  }
+  if (failed.kaio) {
+    process.kaio.alive = false;
+    process.kaio.wanted = true;
+  }
+  if (failed.notifier) {
+    --process.notifier.starting;
+    process.notifier.wanted = true;
+  }
+}
+
+// Makes the threads that are wanted; false if some could not be made.
+bool start_wanted(Process& process) {
+  const Wanted wanted = take_wanted(process);
+  Wanted failed{};
+  for (int i = 0; i < wanted.workers; ++i) {
+    if (!start_helper(process, worker_main)) ++failed.workers;
+  }
+  failed.streams = wanted.streams && !start_helper(process, streams_main);
+  failed.kaio = wanted.kaio && !start_helper(process, kaio_main);
+  // Callbacks are the program's code: they get a stack of the program's size.
+  failed.notifier = wanted.notifier && !start(process, notifier_main, &process, 0, nullptr);
+  if (failed.workers == 0 && !failed.streams && !failed.kaio && !failed.notifier) return true;
+  give_back(process, failed);
+  work_as_pool(process);
+  return false;
+}
+
+// Threads for callbacks that brought attributes; false if one could not be made.
+bool start_particular(Process& process) {
+  for (;;) {
+    core::Notice* notice;
+    {
+      sys::Guard guard(process.core.lock);
+      notice = process.notifier.particular.pop_front();
+    }
+    if (notice == nullptr) return true;
+    const sys::ThreadAttributes& attributes = notice->what.attributes->value;
+    if (start(process, particular_main, notice, 0, &attributes)) continue;
+    sys::Guard guard(process.core.lock);
+    process.notifier.particular.push_back(*notice);
+    return false;
+  }
+}
+
+// True when the program's threads have all ended and nothing is left to do: the process ends with
+// the last thread, which must not be this one for ever.
+bool may_end(Process& process, bool& ask_again) {
+  ask_again = false;
+  Spawner& spawner = process.spawner;
+  if (!spawner.program_thread_ended.load() || !sys::first_thread_has_ended()) return false;
+  sys::Guard guard(process.core.lock);
+  if (spawner.helpers == 0 && process.core.requests.in_use() == 0) {
+    spawner.alive = false;
+    return true;
+  }
+  ask_again = true;
+  return false;
+}
+
+void* spawner_main(void* argument) {
+  Process& process = *static_cast<Process*>(argument);
+  Spawner& spawner = process.spawner;
+  begin_helper("inflight-spawn");
+  for (;;) {
+    const uint32_t seen = spawner.doorbell.load(std::memory_order_acquire);
+    bool again = !start_wanted(process);
+    again |= !start_particular(process);
+    again |= !retry_refused(process);
+    launch_left_behind(process);
+    bool ending = false;
+    if (may_end(process, ending)) return nullptr;
+    const timespec soon = sys::deadline_after(again ? kRetryMilliseconds : kIdleMilliseconds / 4);
+    sys::futex_wait(spawner.doorbell, seen, again || ending ? &soon : nullptr, false);
+  }
+}
+
+// A thread of the program ends: it may be the last one.
+void on_thread_end(void*) {
+  Process* process = process_pointer.load(std::memory_order_acquire);
+  if (process == nullptr || process->epoch.load() == 0) return;
+  process->spawner.program_thread_ended.store(true);
+  process->spawner.doorbell.fetch_add(1);
+  sys::futex_wake(&process->spawner.doorbell, 1);
+}
+
+}  // namespace
+
+int ensure_spawner(Process& process) {
+  Spawner& spawner = process.spawner;
+  {
+    sys::Guard guard(process.core.lock);
+    if (spawner.alive) return 0;
+    spawner.alive = true;
+  }
+  if (sys::start_thread(spawner_main, &process, kHelperStack, nullptr) == 0) {
+    count(process, INFLIGHT_THREADS_STARTED);
+    return 0;
+  }
+  sys::Guard guard(process.core.lock);
+  spawner.alive = false;
+  return EAGAIN;
+}
+
+void watch_program_thread() {
+  static thread_local bool watched __attribute__((tls_model("initial-exec"))) = false;
+  if (watched) return;
+  watched = true;
+  sys::watch_end_of_this_thread(on_thread_end);
+}
+
+void ring_spawner(Process& process) {
+  process.spawner.doorbell.fetch_add(1);
+  // Its memory may be gone only if it ended with the program's last thread. A request that was
+  // made since then brings it back; with no thread to be had, there is nothing but to try again.
+  while (ensure_spawner(process) != 0) sys::nap(1000);
+  sys::futex_wake(&process.spawner.doorbell, 1);
+}
+
+}  // namespace inflight::engine

@@ -1,0 +1,34 @@
+// The spawner: the helper thread that makes the others.
+//
+// glibc's pthread_create may call malloc, which the code that a handler interrupted may be inside
+// of. So a submission never makes a thread, except this one at the process's first request; it
+// stays until the program's last thread ends. It also sends again what a full signal queue
+// refused (C15), and starts requests that a vfork child's close left behind.
+#pragma once
+
+#include "core/core.h"
+
+namespace inflight::engine {
+
+struct Process;
+
+struct Spawner {
+  sys::FutexWord doorbell;
+  bool alive;
+  int helpers;  // the other helper threads that exist or are being made
+  std::atomic<bool> program_thread_ended;
+  core::NoticeList refused;  // notifications that the signal queue had no room for, in order
+  std::atomic<uint32_t> refused_count;  // how many, for a look without the lock
+};
+
+// Notes the calling thread, so that the spawner learns of its end.
+void watch_program_thread();
+
+// Asks the spawner to look at what is wanted; makes it if it does not exist. Without the lock,
+// signals blocked.
+void ring_spawner(Process& process);
+
+// Makes sure that the spawner exists. 0 or EAGAIN. Without the lock, signals blocked.
+int ensure_spawner(Process& process);
+
+}  // namespace inflight::engine

@@ -1,0 +1,241 @@
+// The stream thread's loop, and its turns with the ring. Runs on that thread only; takes the
+// process lock for the queues and never holds it across a system call.
+#include "engine/stream_thread.h"
+
+#include <errno.h>
+
+#include "engine/dispatch.h"
+
+namespace inflight::engine {
+namespace {
+
+using core::Effects;
+using core::Request;
+using core::State;
+
+// Completions are told apart by their user data: a ticket's low word is an index below 2^26.
+constexpr uint64_t kPollTag = uint64_t{1} << 31;
+constexpr uint64_t kRemovalData = ~uint64_t{0};
+
+constexpr timespec kIdle{kIdleMilliseconds / 1000, kIdleMilliseconds % 1000 * 1'000'000};
+
+uint8_t opcode_of(const Request& request) {
+  if (!request.is_transfer()) return IORING_OP_FSYNC;
+  return request.is_write() ? IORING_OP_WRITE : IORING_OP_READ;
+}
+
+void fill_positional(io_uring_sqe& entry, const Request& request) {
+  entry.opcode = opcode_of(request);
+  entry.fd = request.fd;
+  entry.user_data = request.ticket();
+  if (request.operation == core::Operation::fdatasync) entry.fsync_flags = IORING_FSYNC_DATASYNC;
+  if (!request.is_transfer()) return;
+  entry.addr = reinterpret_cast<uint64_t>(request.next_byte());
+  entry.len = static_cast<uint32_t>(request.left());  // at most 0x7ffff000
+  entry.off = static_cast<uint64_t>(request.offset) + request.done;
+}
+
+}  // namespace
+
+void StreamThread::run() {
+  Streams& streams = process_.streams;
+  use_ring_ = !streams.no_ring && ring_.open();
+  if (!use_ring_) {
+    sys::Guard guard(process_.core.lock);
+    streams.no_ring = true;
+  }
+  do {
+    if (use_ring_) {
+      turn_with_ring();
+    } else {
+      turn_with_poll();
+    }
+  } while (!idle_turn_ || !ends_when_idle());
+  ring_.close();
+  if (polled_ != nullptr) sys::unmap_pages(polled_, capacity_ * sizeof(pollfd));
+  if (tickets_ != nullptr) sys::unmap_pages(tickets_, capacity_ * sizeof(core::Ticket));
+}
+
+bool StreamThread::nothing_to_do() const {
+  const Streams& streams = process_.streams;
+  return streams.inbox.empty() && streams.armed.empty() && streams.in_ring == 0 &&
+         streams.removal_count == 0 && removals_in_flight_ == 0 &&
+         streams.sync_wanted == streams.sync_done.load(std::memory_order_relaxed);
+}
+
+bool StreamThread::ends_when_idle() {
+  sys::Guard guard(process_.core.lock);
+  if (!nothing_to_do()) return false;
+  process_.streams.alive = false;
+  helper_ends(process_);
+  return true;
+}
+
+void StreamThread::publish_sync(uint32_t wanted) {
+  sys::FutexWord& done = process_.streams.sync_done;
+  if (done.load(std::memory_order_relaxed) == wanted) return;
+  done.store(wanted, std::memory_order_release);
+  sys::futex_wake(&done, INT32_MAX);
+}
+
+bool StreamThread::post_one(Request& request) {
+  io_uring_sqe* entry = ring_.next_entry();
+  if (entry == nullptr) return false;
+  Streams& streams = process_.streams;
+  streams.inbox.remove(request);
+  if (request.state == State::queued) {
+    request.state = State::running;
+    ++streams.in_ring;
+    fill_positional(*entry, request);
+    return true;
+  }
+  request.posted = true;
+  streams.armed.push_back(request);
+  entry->opcode = IORING_OP_POLL_ADD;
+  entry->fd = request.fd;
+  entry->poll32_events = request.is_write() ? POLLOUT : POLLIN;
+  entry->user_data = request.ticket() | kPollTag;
+  return true;
+}
+
+bool StreamThread::post_removals() {
+  Streams& streams = process_.streams;
+  const bool all = streams.removal_count > Streams::kRemovals;
+  while (streams.removal_count > 0) {
+    io_uring_sqe* entry = ring_.next_entry();
+    if (entry == nullptr) return false;
+    entry->user_data = kRemovalData;
+    ++removals_in_flight_;
+    if (all) {
+      // Too many to name: every poll comes back, and those still wanted are posted anew.
+      entry->opcode = IORING_OP_ASYNC_CANCEL;
+      entry->cancel_flags = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL;
+      streams.removal_count = 0;
+      return true;
+    }
+    entry->opcode = IORING_OP_POLL_REMOVE;
+    entry->addr = streams.removals[--streams.removal_count] | kPollTag;
+  }
+  return true;
+}
+
+bool StreamThread::post_news_to_ring() {
+  Streams& streams = process_.streams;
+  // Removals last: the poll they name is then posted already, whenever it was armed.
+  while (Request* request = streams.inbox.first()) {
+    if (!post_one(*request)) return false;
+  }
+  return post_removals();
+}
+
+void StreamThread::turn_with_ring() {
+  Streams& streams = process_.streams;
+  bool may_sleep;
+  bool idle;
+  uint32_t wanted;
+  {
+    sys::Guard guard(process_.core.lock);
+    const bool posted_all = post_news_to_ring();
+    wanted = streams.sync_wanted;
+    const bool in_sync = wanted == streams.sync_done.load(std::memory_order_relaxed);
+    may_sleep = posted_all && in_sync;
+    idle = may_sleep && nothing_to_do();
+    if (may_sleep) streams.sleeper.store(static_cast<int>(sys::thread_id()));
+  }
+  const timespec before = idle ? sys::monotonic_now() : timespec{};
+  const long entered = ring_.enter(may_sleep, idle ? &kIdle : nullptr);
+  sleepless();
+  if (entered < 0) {
+    give_up_ring();
+    return;
+  }
+  io_uring_cqe completion;
+  while (ring_.take(completion)) on_completion(completion);
+  if (!may_sleep && removals_in_flight_ == 0) {
+    sys::Guard guard(process_.core.lock);
+    if (streams.removal_count == 0) publish_sync(wanted);
+  }
+  idle_turn_ = idle && sys::monotonic_now().tv_sec > before.tv_sec;
+}
+
+void StreamThread::on_completion(const io_uring_cqe& completion) {
+  if (completion.user_data == kRemovalData) {
+    --removals_in_flight_;
+    return;
+  }
+  if ((completion.user_data & kPollTag) != 0) {
+    on_ready(completion.user_data & ~kPollTag);
+    return;
+  }
+  Effects effects;
+  {
+    sys::Guard guard(process_.core.lock);
+    --process_.streams.in_ring;
+    Request* request = core::find(process_.core, completion.user_data);
+    if (request != nullptr) {
+      const int result = completion.res;
+      const bool elsewhere = result == -EAGAIN || result == -EINVAL || result == -EOPNOTSUPP ||
+                             result == -EINTR || result == -ECANCELED;
+      if (elsewhere) {
+        push(process_, *request, effects);  // a worker gives the true answer
+      } else {
+        end_or_continue(process_, *request, result, effects);
+      }
+    }
+  }
+  carry_out(process_, effects);
+}
+
+void StreamThread::give_up_ring() {
+  // A filter that came after the ring forbids entering it. What the kernel has completes into
+  // memory; what it never got goes to the pool.
+  use_ring_ = false;
+  Effects effects;
+  {
+    sys::Guard guard(process_.core.lock);
+    Streams& streams = process_.streams;
+    streams.no_ring = true;
+    for (unsigned at = *ring_.sq_head; at != *ring_.sq_tail; ++at) {
+      const uint64_t data = ring_.sqes[at & ring_.sq_mask].user_data;
+      if (data == kRemovalData || (data & kPollTag) != 0) continue;
+      Request* request = core::find(process_.core, data);
+      --streams.in_ring;
+      if (request != nullptr) push(process_, *request, effects);
+    }
+    removals_in_flight_ = 0;
+  }
+  carry_out(process_, effects);
+}
+
+void StreamThread::on_ready(core::Ticket ticket) {
+  Request* request;
+  {
+    sys::Guard guard(process_.core.lock);
+    request = core::find(process_.core, ticket);
+    if (request == nullptr || request->state != State::armed || !request->posted) return;
+    process_.streams.armed.remove(*request);
+    request->state = State::moving;
+  }
+  long result = 0;
+  const Step step =
+      request->may_block ? Step::impossible : transfer_without_waiting(*request, result);
+  Effects effects;
+  {
+    sys::Guard guard(process_.core.lock);
+    switch (step) {
+      case Step::ended:
+        end_request(process_, *request, result, effects);
+        break;
+      case Step::waits:
+        arm(process_, *request, effects);
+        break;
+      case Step::impossible:
+        request->may_block = true;
+        push(process_, *request, effects);
+        break;
+    }
+  }
+  carry_out(process_, effects);
+}
+
+}  // namespace inflight::engine

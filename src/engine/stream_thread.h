@@ -1,0 +1,48 @@
+// The stream thread's own side: its loop, with the ring or with ppoll. Private to the engine.
+#pragma once
+
+#include "engine/process.h"
+#include "engine/ring.h"
+
+namespace inflight::engine {
+
+class StreamThread {
+ public:
+  explicit StreamThread(Process& process) : process_(process) {}
+  void run();
+
+ private:
+  // With the ring.
+  bool post_news_to_ring();  // false: the queue is full and more news wait
+  bool post_one(core::Request& request);
+  bool post_removals();
+  void turn_with_ring();
+  void on_completion(const io_uring_cqe& completion);
+  void give_up_ring();
+
+  // With ppoll.
+  void take_news_for_poll();
+  bool fill_poll_list(size_t& count);
+  bool make_room(size_t count);
+  void turn_with_poll();
+  long poll_pieces(size_t count, const timespec* timeout);
+
+  // Both.
+  void on_ready(core::Ticket ticket);
+  bool nothing_to_do() const;
+  bool ends_when_idle();
+  void publish_sync(uint32_t wanted);
+  void sleepless() { process_.streams.sleeper.store(0); }
+
+  Process& process_;
+  Ring ring_{};
+  bool use_ring_ = false;
+  uint32_t removals_in_flight_ = 0;
+  bool idle_turn_ = false;   // the last wait ended because nothing happened
+
+  pollfd* polled_ = nullptr;
+  core::Ticket* tickets_ = nullptr;
+  size_t capacity_ = 0;
+};
+
+}  // namespace inflight::engine

@@ -1,0 +1,94 @@
+// The stream thread and how others reach it. The queues and counters belong to the process lock;
+// the ring and the poll arrays to the thread.
+//
+// Going to sleep: the thread publishes its id in `sleeper` under the lock, after it has taken all
+// news, and opens the nudge signal only inside the waiting call. News that come later find the id
+// and send the signal, which stays pending if the thread has not entered the call yet; so no news
+// is slept over.
+#include "engine/streams.h"
+
+#include <errno.h>
+
+#include "engine/dispatch.h"
+#include "engine/process.h"
+#include "engine/stream_thread.h"
+
+namespace inflight::engine {
+namespace {
+
+using core::Effects;
+using core::Request;
+using core::State;
+
+void post(Process& process, Request& request, Effects& effects) {
+  Streams& streams = process.streams;
+  request.posted = false;
+  streams.inbox.push_back(request);
+  effects.nudge = true;
+  if (!streams.alive && !streams.wanted) {
+    streams.wanted = true;
+    effects.spawn = true;
+  }
+}
+
+}  // namespace
+
+bool ring_is_possible(const Process& process) { return !process.streams.no_ring; }
+
+void arm(Process& process, Request& request, Effects& effects) {
+  request.state = State::armed;
+  request.carrier = core::Carrier::stream;
+  post(process, request, effects);
+}
+
+void push_to_ring(Process& process, Request& request, Effects& effects) {
+  request.state = State::queued;
+  request.carrier = core::Carrier::ring;
+  post(process, request, effects);
+}
+
+void remove_from_streams(Process& process, Request& request, Effects& effects) {
+  Streams& streams = process.streams;
+  if (!request.posted) {
+    streams.inbox.remove(request);
+    return;
+  }
+  streams.armed.remove(request);
+  if (streams.removal_count < Streams::kRemovals) {
+    streams.removals[streams.removal_count] = request.ticket();
+  }
+  ++streams.removal_count;
+  effects.nudge = true;
+}
+
+void nudge_streams(Process& process) {
+  const int sleeper = process.streams.sleeper.exchange(0);
+  if (sleeper != 0) sys::nudge(process.pid, sleeper);
+}
+
+void sync_streams(Process& process) {
+  Streams& streams = process.streams;
+  uint32_t ticket;
+  {
+    sys::Guard guard(process.core.lock);
+    if (!streams.alive) return;  // it holds no file
+    ticket = ++streams.sync_wanted;
+  }
+  nudge_streams(process);
+  for (;;) {
+    const uint32_t done = streams.sync_done.load(std::memory_order_acquire);
+    if (static_cast<int32_t>(done - ticket) >= 0) return;
+    sys::futex_wait(streams.sync_done, done, nullptr, false);
+  }
+}
+
+void* streams_main(void* argument) {
+  Process& process = *static_cast<Process*>(argument);
+  begin_helper("inflight-stream");
+  sys::prepare_nudges();
+  StreamThread thread(process);
+  thread.run();
+  return nullptr;
+}
+
+}  // namespace inflight::engine

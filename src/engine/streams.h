@@ -1,0 +1,61 @@
+// The stream engine: one helper thread that waits until pipes, sockets, terminals and eventfds are
+// ready, any number of them, and then transfers without waiting (C8, C9, C14). It waits in its
+// io_uring (POLL_ADD), or in ppoll where there is none (C25). While it has a ring, it also carries
+// positional requests there: cold reads, and everything when INFLIGHT_ENGINE=uring.
+//
+// A request in State::armed waits here and can be stopped at any moment under the lock, because
+// no byte moves until the thread has taken it to State::moving.
+//
+// sync protocol (C22): a poll holds a reference to its file, so a close must not return before
+// polls of stopped requests are gone, or the file's other end would not see the close. Whoever
+// needs that raises sync_wanted, nudges and waits until sync_done has caught up: then every poll
+// removed before has let go of its file.
+#pragma once
+
+#include "core/core.h"
+
+namespace inflight::engine {
+
+struct Process;
+
+struct Streams {
+  static constexpr int kRemovals = 256;
+
+  core::RequestQueue inbox;  // not yet seen by the thread: armed ones, and queued positional ones
+  core::RequestQueue armed;  // their poll is posted
+  core::Ticket removals[kRemovals];  // polls to take back
+  int removal_count;                 // over kRemovals: take back every poll, and post anew
+  uint32_t in_ring;                  // positional requests the kernel has
+  uint32_t sync_wanted;
+  sys::FutexWord sync_done;
+  bool wanted;  // a thread is asked of the spawner
+  bool alive;
+  bool no_ring;  // tried, and refused
+  std::atomic<int> sleeper;  // the thread's id while it must be nudged, else 0
+};
+
+// True if positional requests can go to the ring (or may be able to: it is not open yet).
+bool ring_is_possible(const Process& process);
+
+// Lock held: a stream request that must wait for readiness, a positional one for the ring.
+void arm(Process& process, core::Request& request, core::Effects& effects);
+void push_to_ring(Process& process, core::Request& request, core::Effects& effects);
+// Lock held: an armed or ring-queued request leaves.
+void remove_from_streams(Process& process, core::Request& request, core::Effects& effects);
+
+// Wakes the thread if it sleeps. Without the lock.
+void nudge_streams(Process& process);
+// Waits for the sync protocol. Without the lock.
+void sync_streams(Process& process);
+
+void* streams_main(void* process);
+
+// One attempt to transfer without waiting.
+enum class Step : uint8_t {
+  ended,       // `result` is the request's answer
+  waits,       // not ready
+  impossible,  // this file cannot be asked without waiting: a worker must
+};
+Step transfer_without_waiting(core::Request& request, long& result);
+
+}  // namespace inflight::engine

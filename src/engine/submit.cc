@@ -1,0 +1,286 @@
+// Submission. Runs on the program's thread. A small cached read is answered without a request at
+// all; everything else gets one, and the thread's signals are blocked from the moment it is linked
+// until an engine has it (State::moving).
+#include "engine/submit.h"
+
+#include <errno.h>
+#include <limits.h>
+
+#include "engine/dispatch.h"
+#include "engine/inline_read.h"
+
+namespace inflight::engine {
+namespace {
+
+using core::Effects;
+using core::FileKey;
+using core::FileKind;
+using core::Group;
+using core::Notification;
+using core::Operation;
+using core::Request;
+
+constexpr int kLowestPriority = 20;            // AIO_PRIO_DELTA_MAX
+constexpr size_t kLongestTransfer = 0x7ffff000;  // what one read(2) moves at most
+constexpr uint64_t kByNumber = ~uint64_t{0};   // a FileKey's device, for files without identity
+
+inflight_counter counter_of(Operation operation) {
+  switch (operation) {
+    case Operation::read:
+      return INFLIGHT_READS;
+    case Operation::write:
+      return INFLIGHT_WRITES;
+    default:
+      return INFLIGHT_FSYNCS;
+  }
+}
+
+// Whether a file with no position says so: character devices and anonymous files come in both
+// kinds, and lseek(2) is wrong about eventfds.
+bool has_position(int fd, Operation operation) {
+  char nothing;
+  const long result = operation == Operation::write ? sys::write_at(fd, &nothing, 0, 0)
+                                                    : sys::read_at(fd, &nothing, 0, 0);
+  return result != -ESPIPE;
+}
+
+// The arguments that the call itself checks (C5).
+int check(const aiocb& block, Notification& notification) {
+  if (block.aio_reqprio < 0 || block.aio_reqprio > kLowestPriority) return EINVAL;
+  return core::read_sigevent(block.aio_sigevent, notification) ? 0 : EINVAL;
+}
+
+// An error that the request itself reports although the kernel is never asked, or 0.
+int foreseen_error(const aiocb& block, Operation operation, const Target& target) {
+  const bool transfer = operation == Operation::read || operation == Operation::write;
+  if (!transfer || target.kind == FileKind::closed) return 0;
+  if (block.aio_nbytes > SSIZE_MAX) return EINVAL;
+  if (block.aio_offset < 0 && target.kind != FileKind::stream) return EINVAL;
+  return 0;
+}
+
+void fill(Request& request, aiocb& block, Operation operation, const Target& target) {
+  if (request.generation == 0) request.generation = 1;
+  request.block = &block;
+  request.buffer = const_cast<void*>(block.aio_buf);
+  request.length = block.aio_nbytes < kLongestTransfer ? block.aio_nbytes : kLongestTransfer;
+  request.offset = block.aio_offset;
+  request.fd = target.fd;
+  request.status_flags = target.status_flags;
+  request.operation = operation;
+  request.kind = target.kind;
+  request.is_socket = target.is_socket;
+  request.priority = static_cast<uint8_t>(block.aio_reqprio);
+}
+
+// A filled-in request with its copy of the notification; null when memory is exhausted. Lock held.
+Request* make_request(Process& process, aiocb& block, Operation operation, const Target& target,
+                      const Notification& notification) {
+  core::Core& core = process.core;
+  Request* request = core.requests.take();
+  if (request == nullptr) return nullptr;
+  fill(*request, block, operation, target);
+  request->notice.what = notification;
+  const auto* attributes =
+      static_cast<const pthread_attr_t*>(block.aio_sigevent.sigev_notify_attributes);
+  if (notification.kind == Notification::Kind::callback && attributes != nullptr) {
+    request->notice.what.attributes = core.attributes.take();
+    if (request->notice.what.attributes == nullptr) {
+      core::release_request(core, *request);
+      return nullptr;
+    }
+    sys::copy_attributes(*attributes, request->notice.what.attributes->value);
+  }
+  return request;
+}
+
+// Links the request, and gives it to an engine unless something comes first, or unless it is known
+// to end with `error`. 0 or EAGAIN.
+int start(Process& process, aiocb& block, Operation operation, const Target& target,
+          const Notification& notification, int error, Group* group, Effects& effects) {
+  Request* request;
+  bool startable;
+  {
+    sys::Guard guard(process.core.lock);
+    request = make_request(process, block, operation, target, notification);
+    if (request == nullptr) return EAGAIN;
+    if (!core::enroll(process.core, *request, target.key)) {
+      core::release_request(process.core, *request);
+      return EAGAIN;
+    }
+    if (group != nullptr) {
+      request->group = group;
+      ++group->unfinished;
+      ++group->undelivered;
+    }
+    core::set_ticket(block, request->ticket());
+    core::set_in_progress(block);
+    request->held = process.closing.covers(target.fd);
+    if (request->held) {
+      process.closing.held.push_back(*request);
+      process.closing.held_count.fetch_add(1);
+    }
+    if (error != 0 && !request->held) {
+      end_request(process, *request, -error, effects);
+      return 0;
+    }
+    startable = !request->held && core::may_start(*request);
+    if (startable) request->state = core::State::moving;
+  }
+  if (startable) launch(process, *request, effects);
+  return 0;
+}
+
+// The shortest way: no request, no lock. True when the read is done and told.
+bool answered_inline(Process& process, aiocb& block, int status_flags,
+                     const Notification& notification) {
+  if (process.choice != Choice::automatic || block.aio_nbytes > process.inline_limit) return false;
+  if (notification.kind == Notification::Kind::callback) return false;
+  if ((status_flags & O_DIRECT) != 0) return false;
+  core::set_ticket(block, 0);
+  core::set_in_progress(block);  // others may look while the copy goes on
+  long result;
+  if (!read_inline(block.aio_fildes, const_cast<void*>(block.aio_buf), block.aio_nbytes,
+                   block.aio_offset, result)) {
+    return false;
+  }
+  count(process, INFLIGHT_READS);
+  count(process, INFLIGHT_BY_INLINE);
+  count(process, INFLIGHT_SUCCEEDED);
+  core::settle(block, 0, result);
+  if (notification.kind != Notification::Kind::none) deliver_signal(process, notification);
+  return true;
+}
+
+void name_operation(aiocb& block, Operation operation) {
+  if (operation == Operation::read) block.aio_lio_opcode = LIO_READ;
+  if (operation == Operation::write) block.aio_lio_opcode = LIO_WRITE;
+}
+
+}  // namespace
+
+Target examine(int fd, Operation operation) {
+  Target target{};
+  target.fd = fd;
+  target.known = true;
+  target.key = FileKey{kByNumber, static_cast<uint32_t>(fd)};
+  const long flags = sys::get_status_flags(fd);
+  struct stat file;
+  if (flags < 0 || sys::stat_of(fd, file) < 0) {
+    target.kind = FileKind::closed;
+    return target;
+  }
+  target.status_flags = static_cast<int>(flags);
+  const FileKey identity{file.st_dev, file.st_ino};
+  switch (file.st_mode & S_IFMT) {
+    case S_IFREG:
+    case S_IFBLK:
+      target.kind = FileKind::disk;
+      target.key = identity;
+      break;
+    case S_IFSOCK:
+      target.is_socket = (flags & O_PATH) == 0;
+      [[fallthrough]];
+    case S_IFIFO:
+      target.kind = FileKind::stream;
+      target.key = identity;
+      break;
+    case S_IFDIR:
+    case S_IFLNK:
+      target.kind = FileKind::other;
+      break;
+    default:
+      target.kind = has_position(fd, operation) ? FileKind::other : FileKind::stream;
+  }
+  return target;
+}
+
+int submit(Process& process, aiocb& block, Operation operation) {
+  Notification notification;
+  if (const int error = check(block, notification)) return error;
+  name_operation(block, operation);
+  if (operation == Operation::read) {
+    const long flags = sys::get_status_flags(block.aio_fildes);
+    if (flags >= 0 && answered_inline(process, block, static_cast<int>(flags), notification)) {
+      return 0;
+    }
+  }
+  Effects effects;
+  const sys::SignalBlock signals;
+  if (const int error = ensure_spawner(process)) return error;
+  const Target target = examine(block.aio_fildes, operation);
+  const int error = start(process, block, operation, target, notification,
+                          foreseen_error(block, operation, target), nullptr, effects);
+  if (error == 0) count(process, counter_of(operation));
+  carry_out(process, effects);
+  return error;
+}
+
+int submit_entry(Process& process, aiocb& block, Group& group, Target& target, Effects& effects) {
+  const bool named = block.aio_lio_opcode == LIO_READ || block.aio_lio_opcode == LIO_WRITE;
+  const auto operation =
+      block.aio_lio_opcode == LIO_WRITE ? Operation::write : Operation::read;
+  Notification notification;
+  int error = check(block, notification);
+  if (!named) error = EINVAL;
+  if (!target.known || target.fd != block.aio_fildes) target = examine(block.aio_fildes, operation);
+  if (error == 0) error = foreseen_error(block, operation, target);
+  const int refused =
+      start(process, block, operation, target, notification, error, &group, effects);
+  if (refused == 0) {
+    count(process, counter_of(operation));
+    return 0;
+  }
+  {
+    sys::Guard guard(process.core.lock);
+    group.failed = true;
+  }
+  core::set_ticket(block, 0);
+  core::settle(block, refused, -1);
+  return refused;
+}
+
+void release_held(Process& process, Request& request) {
+  process.closing.held.remove(request);
+  process.closing.held_count.fetch_sub(1);
+  request.held = false;
+}
+
+void launch_left_behind(Process& process) {
+  if (process.closing.held_count.load() == 0) return;
+  Effects effects;
+  {
+    sys::Guard guard(process.core.lock);
+    core::Closing& closing = process.closing;
+    for (Request* next = closing.held.first(); next != nullptr;) {
+      Request& request = *next;
+      next = core::RequestQueue::next(request);
+      if (closing.covers(request.fd)) continue;
+      release_held(process, request);
+      if (!core::may_start(request)) continue;
+      request.state = core::State::moving;
+      effects.ready.push_back(request);
+    }
+  }
+  carry_out(process, effects);
+}
+
+void stop_held(Process& process, uint32_t first, uint32_t last) {
+  const sys::SignalBlock signals;
+  Effects effects;
+  {
+    sys::Guard guard(process.core.lock);
+    core::Closing& closing = process.closing;
+    for (Request* next = closing.held.first(); next != nullptr;) {
+      Request& request = *next;
+      next = core::RequestQueue::next(request);
+      const auto number = static_cast<uint32_t>(request.fd);
+      if (number < first || number > last) continue;
+      release_held(process, request);
+      end_request(process, request, -ECANCELED, effects);
+    }
+  }
+  carry_out(process, effects);
+}
+
+}  // namespace inflight::engine

@@ -1,0 +1,43 @@
+// From the program's aiocb to a request.
+#pragma once
+
+#include "core/core.h"
+#include "engine/process.h"
+
+namespace inflight::engine {
+
+// What a descriptor is, asked of the kernel once per submission (once per run of equal
+// descriptors in a list).
+struct Target {
+  int fd;
+  bool known;
+  int status_flags;
+  core::FileKind kind;
+  bool is_socket;
+  core::FileKey key;
+};
+
+// `operation` decides how an unusual file is probed. A closed descriptor is FileKind::closed.
+Target examine(int fd, core::Operation operation);
+
+// aio_read, aio_write and aio_fsync after their own checks. 0 or an errno, in which case nothing
+// was queued. Async-signal-safe.
+int submit(Process& process, aiocb& block, core::Operation operation);
+
+// One entry of a list, with signals blocked by the caller, who carries out the effects. `target`
+// is what the previous entry found. An entry that cannot be queued gets its status all the same
+// (C12); EAGAIN: memory is exhausted, else 0.
+int submit_entry(Process& process, aiocb& block, core::Group& group, Target& target,
+                 core::Effects& effects);
+
+// Starts held requests whose descriptors nobody closes any more: a close by a vfork child, which
+// has descriptors of its own, left them behind. Spawner only.
+void launch_left_behind(Process& process);
+
+// Takes a request out of the held ones. Lock held.
+void release_held(Process& process, core::Request& request);
+
+// Stops held requests of descriptors that the caller has just closed.
+void stop_held(Process& process, uint32_t first, uint32_t last);
+
+}  // namespace inflight::engine

@@ -1,0 +1,126 @@
+// Runs on the thread that closes. A child of vfork shares this memory but has descriptors of its
+// own: it is told by its process id, and leaves the parent's requests alone.
+#include "runtime/closing.h"
+
+#include "engine/dispatch.h"
+#include "engine/submit.h"
+#include "runtime/start.h"
+#include "runtime/waiting.h"
+
+namespace inflight::runtime {
+namespace {
+
+using core::Effects;
+using core::FileKind;
+using core::Request;
+using core::State;
+using engine::Process;
+using engine::Stopped;
+
+constexpr long kMomentMicroseconds = 20;
+
+// What one look at the requests of the range has shown.
+struct Look {
+  bool undecided = false;  // one is in State::moving
+  bool waits = false;      // one on a disk file must finish first
+  bool released = false;   // a stream was stopped while it was polled
+};
+
+bool must_finish(const Request& request) {
+  // Of an unusual file nobody knows whether it ever will; the kernel holds it meanwhile.
+  if (request.kind == FileKind::disk) return true;
+  return request.state == State::running && !request.may_block;
+}
+
+void look_at(Process& process, Request& request, Wait& wait, Look& look, Effects& effects) {
+  if (must_finish(request) && !request.held) {
+    if (!look.waits) wait.watch(request.first_waiter);
+    look.waits = true;
+    return;
+  }
+  look.released |= request.state == State::armed;
+  look.undecided |= engine::stop(process, request, true, effects) == Stopped::not_yet;
+}
+
+void look_at_file(Process& process, core::File& file, uint32_t first, uint32_t last, Wait& wait,
+                  Look& look, Effects& effects) {
+  // From the last to the first, so that stopping one starts none that is still to be stopped.
+  Request* next = file.all.last();
+  while (next != nullptr) {
+    Request& request = *next;
+    const bool is_last = file.all.first() == &request;
+    next = core::FileRequests::previous(request);
+    const auto number = static_cast<uint32_t>(request.fd);
+    if (number >= first && number <= last) look_at(process, request, wait, look, effects);
+    if (is_last) return;  // the file may be gone
+  }
+}
+
+Look look_at_range(Process& process, uint32_t first, uint32_t last, Wait& wait,
+                   Effects& effects) {
+  Look look;
+  if (first == last) {
+    const auto fd = static_cast<int>(first);
+    const core::FileKey key = engine::examine(fd, core::Operation::read).key;
+    sys::Guard guard(process.core.lock);
+    core::File* file = core::find_file(process.core, key);
+    if (file != nullptr) look_at_file(process, *file, first, last, wait, look, effects);
+    return look;
+  }
+  sys::Guard guard(process.core.lock);
+  for (core::File*& bucket : process.core.buckets) {
+    for (core::File* file = bucket; file != nullptr;) {
+      core::File* next = file->next_in_bucket;
+      look_at_file(process, *file, first, last, wait, look, effects);
+      file = next;
+    }
+  }
+  return look;
+}
+
+}  // namespace
+
+ClosingScope::ClosingScope(uint32_t first, uint32_t last)
+    : process_(started()), first_(first), last_(last) {
+  if (process_ == nullptr) return;
+  mark_ = process_->closing.begin(first, last);
+  if (process_->core.outstanding.load() != 0) settle_requests();
+}
+
+ClosingScope::~ClosingScope() {
+  if (process_ == nullptr || process_->epoch.load(std::memory_order_relaxed) == 0) return;
+  core::Closing& closing = process_->closing;
+  closing.end(mark_);
+  if (closing.held_count.load() == 0) return;
+  if (sys::process_id() == process_->pid) {
+    engine::stop_held(*process_, first_, last_);
+  } else {
+    process_->spawner.doorbell.fetch_add(1);
+    sys::futex_wake(&process_->spawner.doorbell, 1);
+  }
+}
+
+void ClosingScope::settle_requests() const {
+  if (sys::process_id() != process_->pid) return;
+  for (;;) {
+    core::WaitLink link;
+    Wait wait(*process_, &link, 1);
+    Look look;
+    {
+      const sys::SignalBlock signals;
+      Effects effects;
+      look = look_at_range(*process_, first_, last_, wait, effects);
+      engine::carry_out(*process_, effects);
+    }
+    if (look.released) engine::sync_streams(*process_);
+    if (look.waits) {
+      wait.sleep_through();
+    } else if (look.undecided) {
+      sys::nap(kMomentMicroseconds);
+    } else {
+      return;
+    }
+  }
+}
+
+}  // namespace inflight::runtime

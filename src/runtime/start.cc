@@ -1,0 +1,81 @@
+// Starting: mapping the state, reading the variables, opening the statistics page. Whoever comes
+// first does it, under the process lock with signals blocked; others wait for that lock.
+#include "runtime/start.h"
+
+#include <sched.h>
+
+#include "runtime/config.h"
+
+namespace inflight::runtime {
+namespace {
+
+using engine::Process;
+
+// Both live in ordinary memory: a child inherits them.
+std::atomic<uint64_t> starts{0};
+std::atomic<int> wished_threads{0};
+
+int processors() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  const long bytes =
+      sys::call(SYS_sched_getaffinity, 0L, static_cast<long>(sizeof set), &set);
+  return bytes > 0 ? CPU_COUNT_S(static_cast<size_t>(bytes), &set) : 1;
+}
+
+// As many as there are processors do the copying; a few more keep a disk busy.
+int default_limit() {
+  const int count = processors();
+  return count < 2 ? 4 : count * 2 < 64 ? count * 2 : 64;
+}
+
+Process* map_process() {
+  Process* process = engine::process_pointer.load(std::memory_order_acquire);
+  if (process != nullptr) return process;
+  auto* fresh =
+      static_cast<Process*>(sys::map_pages(sizeof(Process), sys::OnFork::wipe));
+  if (fresh == nullptr) return nullptr;
+  if (engine::process_pointer.compare_exchange_strong(process, fresh)) return fresh;
+  sys::unmap_pages(fresh, sizeof(Process));  // another thread was first
+  return process;
+}
+
+void configure(Process& process) {
+  const Config config = read_config();
+  process.pid = static_cast<pid_t>(sys::process_id());
+  process.choice = config.choice;
+  process.inline_limit = config.inline_limit;
+  const int wish = wished_threads.load(std::memory_order_relaxed);
+  process.pool.limit = config.threads > 0 ? config.threads : wish > 0 ? wish : default_limit();
+  process.stats = open_statistics(process.pid);
+}
+
+}  // namespace
+
+Process* start() {
+  if (Process* process = started()) {
+    engine::watch_program_thread();
+    return process;
+  }
+  Process* process = map_process();
+  if (process == nullptr) return nullptr;
+  engine::watch_program_thread();
+  const sys::SignalBlock signals;
+  {
+    sys::Guard guard(process->core.lock);
+    if (process->epoch.load(std::memory_order_relaxed) == 0) {
+      configure(*process);
+      process->epoch.store(starts.fetch_add(1) + 1, std::memory_order_release);
+    }
+  }
+  // At the first request of all, when the program is least likely to be inside malloc under a
+  // handler. A failure is reported by the first request that needs a thread.
+  engine::ensure_spawner(*process);
+  return process;
+}
+
+void wish_for_threads(int threads) {
+  if (threads > 0) wished_threads.store(threads < 1024 ? threads : 1024);
+}
+
+}  // namespace inflight::runtime

@@ -1,0 +1,40 @@
+// A thread that waits until a request of a list has finished, or a whole group.
+#pragma once
+
+#include "engine/process.h"
+
+namespace inflight::runtime {
+
+// Owns the links by which requests know the waiter. Unlinks them at the end of its scope and when
+// the thread is cancelled or a handler jumps out of the wait (C17).
+class Wait {
+ public:
+  Wait(engine::Process& process, core::WaitLink* links, size_t capacity)
+      : process_(process), epoch_(process.epoch.load()), links_(links), capacity_(capacity) {}
+  ~Wait() { unlink(); }
+  Wait(const Wait&) = delete;
+  Wait& operator=(const Wait&) = delete;
+
+  // Lock held. At most `capacity` times.
+  void watch(core::WaitLink*& head);
+
+  // Sleeps until one of them has finished: 0, -EINTR or -ETIMEDOUT. A cancellation point.
+  int sleep(const timespec* deadline);
+
+  // The same, and nothing ends it early.
+  void sleep_through();
+
+ private:
+  static void abandoned(void* self) { static_cast<Wait*>(self)->unlink(); }
+  bool fired() const { return waiter_.fired.load(std::memory_order_acquire) != 0; }
+  void unlink();
+
+  engine::Process& process_;
+  const uint64_t epoch_;  // a child forked by a handler meanwhile has no such requests
+  core::WaitLink* links_;
+  size_t capacity_;
+  size_t count_ = 0;
+  core::Waiter waiter_{};
+};
+
+}  // namespace inflight::runtime

@@ -1,0 +1,66 @@
+// Futex waits. Owns no state; runs on whichever thread calls.
+#include "sys/lock.h"
+
+#include <errno.h>
+
+namespace inflight::sys {
+namespace {
+
+constexpr long kFutexWaitv = 449;  // the headers of Debian 12 know it, older ones do not
+constexpr int kSpins = 100;        // a section is shorter than the sleep that would wait for it
+
+struct WaitvEntry {  // struct futex_waitv
+  uint64_t value;
+  uint64_t address;
+  uint32_t flags;
+  uint32_t reserved;
+};
+
+}  // namespace
+
+long futex_wait(FutexWord& word, uint32_t expected, const timespec* deadline, bool may_restart) {
+  // The kernel restarts FUTEX_WAIT after an SA_RESTART handler only when it has no timeout;
+  // futex_waitv, whose timeout is absolute, it restarts always.
+  if (may_restart && deadline != nullptr) {
+    const WaitvEntry entry{expected, reinterpret_cast<uint64_t>(&word), 2U | FUTEX_PRIVATE_FLAG, 0};
+    const long result =
+        call(kFutexWaitv, &entry, 1L, 0L, deadline, static_cast<long>(CLOCK_MONOTONIC));
+    if (result != -ENOSYS && result != -EPERM) return result < 0 ? result : 0;
+  }
+  return call(SYS_futex, &word, static_cast<long>(FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG),
+              static_cast<long>(expected), deadline, 0L,
+              static_cast<long>(FUTEX_BITSET_MATCH_ANY));
+}
+
+void nap(long microseconds) {
+  const timespec span{microseconds / 1'000'000, microseconds % 1'000'000 * 1000};
+  call(SYS_clock_nanosleep, static_cast<long>(CLOCK_MONOTONIC), 0L, &span, 0L);
+}
+
+timespec deadline_after(long milliseconds) {
+  timespec time = monotonic_now();
+  time.tv_sec += milliseconds / 1000;
+  time.tv_nsec += milliseconds % 1000 * 1'000'000;
+  if (time.tv_nsec >= 1'000'000'000) {
+    time.tv_nsec -= 1'000'000'000;
+    ++time.tv_sec;
+  }
+  return time;
+}
+
+void Lock::acquire_contended() {
+  for (int spin = 0; spin < kSpins; ++spin) {
+    uint32_t expected = kFree;
+    if (word_.load(std::memory_order_relaxed) == kFree &&
+        word_.compare_exchange_weak(expected, kHeld, std::memory_order_acquire,
+                                    std::memory_order_relaxed)) {
+      return;
+    }
+    __builtin_ia32_pause();
+  }
+  while (word_.exchange(kContended, std::memory_order_acquire) != kFree) {
+    futex_wait(word_, kContended, nullptr, false);
+  }
+}
+
+}  // namespace inflight::sys

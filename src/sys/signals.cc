@@ -1,0 +1,51 @@
+// Owns the stand-in handler of the nudge signal; see the header for the protocol.
+#include "sys/signals.h"
+
+namespace inflight::sys {
+namespace {
+
+// What rt_sigaction(2) takes; libc's sigaction() refuses signal 32.
+struct KernelAction {
+  void (*handler)(int);
+  unsigned long flags;
+  void (*restorer)();
+  SignalMask mask;
+};
+
+constexpr unsigned long kFlagRestorer = 0x04000000;  // SA_RESTORER, which libc's headers hide
+
+void ignore_nudge(int) {}
+
+}  // namespace
+
+// The return path of the handler: on x86-64 the kernel insists on one from user space.
+extern "C" void inflight_signal_return();
+asm(".pushsection .text\n"
+    ".hidden inflight_signal_return\n"
+    ".globl inflight_signal_return\n"
+    ".type inflight_signal_return,@function\n"
+    "inflight_signal_return:\n"
+    "  mov $15, %eax\n"  // rt_sigreturn
+    "  syscall\n"
+    ".size inflight_signal_return, .-inflight_signal_return\n"
+    ".popsection\n");
+
+void prepare_nudges() {
+  KernelAction current{};
+  call(SYS_rt_sigaction, static_cast<long>(kNudgeSignal), 0L, &current,
+       static_cast<long>(sizeof current.mask));
+  if (current.handler != SIG_DFL) return;
+  const KernelAction action{ignore_nudge, kFlagRestorer, inflight_signal_return, 0};
+  call(SYS_rt_sigaction, static_cast<long>(kNudgeSignal), &action, 0L,
+       static_cast<long>(sizeof action.mask));
+}
+
+void nudge(long pid, long tid) {
+  siginfo_t info{};
+  info.si_signo = kNudgeSignal;
+  info.si_code = SI_USER;  // with this code a full queue loses the data, not the signal
+  info.si_pid = static_cast<pid_t>(pid);
+  queue_signal_to_thread(pid, tid, kNudgeSignal, info);
+}
+
+}  // namespace inflight::sys

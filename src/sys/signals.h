@@ -1,0 +1,52 @@
+// Blocking signals around a critical section, and the nudge.
+//
+// Protocol (C16). A handler may call any function of the library at any instruction. So whoever
+// holds the process lock, or owns a request in state `moving`, has every signal blocked: no
+// handler can then run on that thread and wait for what the thread itself must do. Blocking goes
+// to the kernel directly, because glibc's functions leave signals 32 and 33 open.
+//
+// Helper threads live with everything blocked except 33, glibc's SIGSETXID: setuid() waits until
+// every thread has changed its credentials (C24).
+//
+// The nudge is signal 32 sent to one helper thread that waits in ppoll or io_uring_enter with 32
+// open; it makes that call return. No descriptor is needed (C21). 32 is glibc's SIGCANCEL, which
+// programs cannot use; glibc's own handler ignores it when si_code is not SI_TKILL, and where
+// glibc has not installed one yet, an empty one stands in until it does.
+#pragma once
+
+#include "sys/call.h"
+
+namespace inflight::sys {
+
+inline constexpr int kNudgeSignal = 32;
+inline constexpr SignalMask kAllSignals = ~SignalMask{0};
+inline constexpr SignalMask kHelperMask = ~(SignalMask{1} << (33 - 1));
+inline constexpr SignalMask kNudgeableMask = kHelperMask & ~(SignalMask{1} << (kNudgeSignal - 1));
+
+inline SignalMask set_signal_mask(SignalMask mask) {
+  SignalMask before = 0;
+  call(SYS_rt_sigprocmask, static_cast<long>(SIG_SETMASK), &mask, &before,
+       static_cast<long>(sizeof mask));
+  return before;
+}
+
+// Blocks every signal for a scope. Nests.
+class SignalBlock {
+ public:
+  SignalBlock() : before_(set_signal_mask(kAllSignals)) {}
+  ~SignalBlock() { set_signal_mask(before_); }
+  SignalBlock(const SignalBlock&) = delete;
+  SignalBlock& operator=(const SignalBlock&) = delete;
+
+ private:
+  SignalMask before_;
+};
+
+// Makes sure that a nudge cannot end the process. Called by each thread that can be nudged,
+// before it first opens the signal.
+void prepare_nudges();
+
+// Never fails for a full signal queue: it is sent without queued data.
+void nudge(long pid, long tid);
+
+}  // namespace inflight::sys

@@ -1,0 +1,68 @@
+// Threads, and the calling thread as a target of cancellation.
+#pragma once
+
+#include <pthread.h>
+#include <sched.h>
+
+#include "sys/lock.h"
+
+namespace inflight::sys {
+
+// What a pthread_attr_t says, by value: the program may destroy its object before the thread that
+// it describes is made (C2).
+struct ThreadAttributes {
+  size_t stack_size;
+  size_t guard_size;
+  void* stack;
+  cpu_set_t affinity;
+  sched_param scheduling;
+  int policy;
+  int inherit;
+};
+
+void copy_attributes(const pthread_attr_t& from, ThreadAttributes& to);
+
+// Starts a detached thread with the caller's signal mask (the caller holds a SignalBlock, or is
+// a helper). Null attributes: the program's defaults if `stack_size` is 0, else that stack, made
+// larger where the program's thread-local data needs it. 0 or an errno. Not async-signal-safe:
+// glibc may call malloc.
+int start_thread(void* (*main)(void*), void* argument, size_t stack_size,
+                 const ThreadAttributes* attributes);
+
+void name_this_thread(const char* name);
+void copy_name_of_this_thread(char (&name)[16]);
+
+// Puts the calling thread back to how a new thread looks after a callback ran on it, and says
+// whether that was possible. It is not when thread-specific data was set: its destructors run
+// only when a thread ends.
+bool make_as_if_new();
+
+// True when the process's first thread has ended (pthread_exit in main). It then owns no robust
+// list any more, which every running thread of glibc does.
+bool first_thread_has_ended();
+
+// Arranges that `at_exit` runs on the calling thread when it ends; once per thread is enough.
+// Async-signal-safe; does nothing where glibc would have to allocate for it.
+void watch_end_of_this_thread(void (*at_exit)(void*));
+
+// Ends the calling thread if it has been cancelled (C17).
+void cancellation_point();
+
+// futex_wait as a cancellation point.
+long cancellable_futex_wait(FutexWord& word, uint32_t expected, const timespec* deadline);
+
+// Runs `routine(argument)` if the scope is left by cancellation, pthread_exit or longjmp. The
+// buffer is of glibc's older kind on purpose: the newer kind is not removed by a longjmp out of
+// a handler, and the next cancellation of that thread would then run into a dead frame.
+class CleanupScope {
+ public:
+  CleanupScope(void (*routine)(void*), void* argument);
+  ~CleanupScope();
+  CleanupScope(const CleanupScope&) = delete;
+  CleanupScope& operator=(const CleanupScope&) = delete;
+
+ private:
+  _pthread_cleanup_buffer buffer_;
+};
+
+}  // namespace inflight::sys
