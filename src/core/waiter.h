@@ -8,6 +8,8 @@
 // reach a stale address, which is harmless.
 #pragma once
 
+#include <aio.h>
+
 #include "sys/lock.h"
 
 namespace inflight::core {
@@ -17,6 +19,7 @@ struct Waiter {
 };
 
 struct WaitLink {
+  const aiocb* unknown;  // a block in progress whose request is not in the table (yet)
   Waiter* waiter;
   WaitLink** home;  // the head of the list it is in; null when it is in none
   WaitLink* next;
@@ -24,7 +27,7 @@ struct WaitLink {
 };
 
 inline void insert(WaitLink& link, Waiter& waiter, WaitLink*& head) {
-  link = {&waiter, &head, head, nullptr};
+  link = {nullptr, &waiter, &head, head, nullptr};
   if (head != nullptr) head->previous = &link;
   head = &link;
 }

@@ -6,6 +6,7 @@
 
 #include "engine/dispatch.h"
 #include "engine/process.h"
+#include "engine/streams.h"
 
 namespace inflight::engine {
 namespace {
@@ -53,6 +54,18 @@ long synchronize(const Request& request) {
                                                    : sys::synchronize_data(request.fd);
   } while (result == -EINTR);
   return result;
+}
+
+// What the system calls answer.
+long perform(Request& request) {
+  if (!request.is_transfer()) return synchronize(request);
+  // The program may clear O_NONBLOCK after the submission; the answer is still not to be waited
+  // for.
+  if (request.kind == FileKind::stream && (request.status_flags & O_NONBLOCK) != 0) {
+    long result = 0;
+    if (transfer_without_waiting(request, result) == Step::ended) return result;
+  }
+  return transfer(request);
 }
 
 // Asks for one more worker, if the limit allows it and nobody is idle.
@@ -133,7 +146,7 @@ Request* take_from_pool(Process& process, core::Effects& effects) {
 }
 
 void work_on(Process& process, Request& request) {
-  const long result = request.is_transfer() ? transfer(request) : synchronize(request);
+  const long result = perform(request);
   core::Effects effects;
   {
     sys::Guard guard(process.core.lock);

@@ -81,13 +81,15 @@ Look look_at_range(Process& process, uint32_t first, uint32_t last, Wait& wait,
 }  // namespace
 
 ClosingScope::ClosingScope(uint32_t first, uint32_t last)
-    : process_(started()), first_(first), last_(last) {
+    : process_(started()), first_(first), last_(last), cleanup_(abandoned, this) {
   if (process_ == nullptr) return;
   mark_ = process_->closing.begin(first, last);
   if (process_->core.outstanding.load() != 0) settle_requests();
 }
 
-ClosingScope::~ClosingScope() {
+ClosingScope::~ClosingScope() { end(); }
+
+void ClosingScope::end() {
   if (process_ == nullptr || process_->epoch.load(std::memory_order_relaxed) == 0) return;
   core::Closing& closing = process_->closing;
   closing.end(mark_);
@@ -104,7 +106,7 @@ void ClosingScope::settle_requests() const {
   if (sys::process_id() != process_->pid) return;
   for (;;) {
     core::WaitLink link;
-    Wait wait(*process_, &link, 1);
+    Wait wait(*process_, &link);
     Look look;
     {
       const sys::SignalBlock signals;

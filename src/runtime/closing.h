@@ -11,7 +11,7 @@ namespace inflight::runtime {
 // it wrote. After it: requests that came in between are stopped.
 //
 // Costs a mark and its removal, two uncontended atomic operations, while nothing is outstanding.
-// Async-signal-safe.
+// Async-signal-safe, and undone if the thread is cancelled in the call.
 class ClosingScope {
  public:
   ClosingScope(uint32_t first, uint32_t last);
@@ -20,12 +20,15 @@ class ClosingScope {
   ClosingScope& operator=(const ClosingScope&) = delete;
 
  private:
+  static void abandoned(void* self) { static_cast<ClosingScope*>(self)->end(); }
   void settle_requests() const;
+  void end();
 
   engine::Process* process_;  // null: no request was ever made
   uint32_t first_;
   uint32_t last_;
   int mark_ = 0;
+  sys::CleanupScope cleanup_;
 };
 
 }  // namespace inflight::runtime

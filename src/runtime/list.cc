@@ -84,7 +84,7 @@ void leave_group_later(void* hold) { static_cast<Hold*>(hold)->leave(); }
 
 int wait_for(Process& process, Group& group) {
   core::WaitLink link;
-  Wait wait(process, &link, 1);
+  Wait wait(process, &link);
   {
     const sys::SignalBlock signals;
     sys::Guard guard(process.core.lock);

@@ -16,9 +16,15 @@ using engine::Process;
 constexpr int kLinksOnStack = 32;
 constexpr long kLookAgainMilliseconds = 2;
 
+// Other threads may change the list meanwhile (C13): each entry is loaded once.
+const aiocb* entry(const aiocb* const list[], int index) {
+  return const_cast<const aiocb* const volatile*>(list)[index];
+}
+
 bool any_finished(const aiocb* const list[], int count) {
   for (int i = 0; i < count; ++i) {
-    if (list[i] != nullptr && core::status_of(*list[i]) != EINPROGRESS) return true;
+    const aiocb* block = entry(list, i);
+    if (block != nullptr && core::status_of(*block) != EINPROGRESS) return true;
   }
   return false;
 }
@@ -40,48 +46,41 @@ bool deadline_of(const timespec& timeout, timespec& deadline) {
   return deadline.tv_sec < LONG_MAX / 1'000'000'000;
 }
 
-enum class Watched : uint8_t { all, some_finished, some_unknown };
-
-// Links the waiter into every listed request that is in flight. A block may say EINPROGRESS and
-// yet have no request: another thread is inside its submission, or it was copied by a fork.
-Watched watch_all(Process& process, Wait& wait, const aiocb* const list[], int count) {
+// Reads the list, once, and links the waiter into every request in flight; true if one of them
+// has finished already. A block may say EINPROGRESS and yet have no request: another thread is
+// inside its submission, or a fork copied it.
+bool watch_all(Process& process, Wait& wait, const aiocb* const list[], int count) {
   const sys::SignalBlock signals;
   sys::Guard guard(process.core.lock);
-  Watched watched = Watched::all;
   for (int i = 0; i < count; ++i) {
-    if (list[i] == nullptr) continue;
-    if (core::status_of(*list[i]) != EINPROGRESS) return Watched::some_finished;
-    core::Request* request = core::find(process.core, *list[i]);
+    const aiocb* block = entry(list, i);
+    if (block == nullptr) continue;
+    if (core::status_of(*block) != EINPROGRESS) return true;
+    core::Request* request = core::find(process.core, *block);
     if (request != nullptr) {
       wait.watch(request->first_waiter);
     } else {
-      watched = Watched::some_unknown;
+      wait.watch_unknown(*block);
     }
   }
-  return watched;
+  return false;
 }
 
-// Waits once, with room for the links at `links`: 0 when a request has finished, -EAGAIN when the
-// list must be looked at again, -EINTR, or -ETIMEDOUT at the caller's deadline.
-int wait_once(Process& process, core::WaitLink* links, const aiocb* const list[], int count,
-              const timespec* deadline) {
-  Wait wait(process, links, static_cast<size_t>(count));
-  const Watched watched = watch_all(process, wait, list, count);
-  if (watched == Watched::some_finished) return 0;
-  if (watched == Watched::all) return wait.sleep(deadline);
-  const timespec soon = sys::deadline_after(kLookAgainMilliseconds);
-  const bool last_time = deadline != nullptr && earlier(*deadline, soon);
-  const int result = wait.sleep(last_time ? deadline : &soon);
-  return result == -ETIMEDOUT && !last_time ? -EAGAIN : result;
-}
-
+// With room for `count` links.
 int suspend_with(Process& process, core::WaitLink* links, const aiocb* const list[], int count,
                  const timespec* deadline) {
-  for (;;) {
-    const int result = wait_once(process, links, list, count, deadline);
-    if (result != -EAGAIN) return result == -ETIMEDOUT ? -EAGAIN : result;
-    if (any_finished(list, count)) return 0;
+  Wait wait(process, links);
+  if (watch_all(process, wait, list, count)) return 0;
+  while (!wait.knows_all()) {
+    const timespec soon = sys::deadline_after(kLookAgainMilliseconds);
+    const bool last_time = deadline != nullptr && earlier(*deadline, soon);
+    const int result = wait.sleep(last_time ? deadline : &soon);
+    if (result == 0 || wait.look_again()) return 0;
+    if (result != -ETIMEDOUT) return result;
+    if (last_time) return -EAGAIN;
   }
+  const int result = wait.sleep(deadline);
+  return result == -ETIMEDOUT ? -EAGAIN : result;
 }
 
 // Pages for the links of a long list, also given back when the wait is abandoned.
@@ -111,9 +110,26 @@ int suspend_long(Process& process, const aiocb* const list[], int count,
 
 }  // namespace
 
-void Wait::watch(core::WaitLink*& head) {
-  if (count_ == capacity_) return;
-  core::insert(links_[count_++], waiter_, head);
+void Wait::watch(core::WaitLink*& head) { core::insert(links_[count_++], waiter_, head); }
+
+void Wait::watch_unknown(const aiocb& block) {
+  links_[count_++] = {&block, nullptr, nullptr, nullptr, nullptr};
+  ++unknown_;
+}
+
+bool Wait::look_again() {
+  const sys::SignalBlock signals;
+  sys::Guard guard(process_.core.lock);
+  for (size_t i = 0; i < count_ && unknown_ > 0; ++i) {
+    const aiocb* block = links_[i].unknown;
+    if (block == nullptr) continue;
+    if (core::status_of(*block) != EINPROGRESS) return true;
+    core::Request* request = core::find(process_.core, *block);
+    if (request == nullptr) continue;
+    core::insert(links_[i], waiter_, request->first_waiter);
+    --unknown_;
+  }
+  return false;
 }
 
 int Wait::sleep(const timespec* deadline) {

@@ -9,14 +9,22 @@ namespace inflight::runtime {
 // the thread is cancelled or a handler jumps out of the wait (C17).
 class Wait {
  public:
-  Wait(engine::Process& process, core::WaitLink* links, size_t capacity)
-      : process_(process), epoch_(process.epoch.load()), links_(links), capacity_(capacity) {}
+  Wait(engine::Process& process, core::WaitLink* links)
+      : process_(process), epoch_(process.epoch.load()), links_(links) {}
   ~Wait() { unlink(); }
   Wait(const Wait&) = delete;
   Wait& operator=(const Wait&) = delete;
 
-  // Lock held. At most `capacity` times.
+  // Lock held, as often as there is room at `links`: a list that a completion fires, or a block that
+  // says EINPROGRESS and yet has no request. Such a block must be looked at again.
   void watch(core::WaitLink*& head);
+  void watch_unknown(const aiocb& block);
+
+  // Looks again at the unknown blocks; true if one has finished. Those that have a request by now
+  // are watched.
+  bool look_again();
+
+  bool knows_all() const { return unknown_ == 0; }
 
   // Sleeps until one of them has finished: 0, -EINTR or -ETIMEDOUT. A cancellation point.
   int sleep(const timespec* deadline);
@@ -32,8 +40,8 @@ class Wait {
   engine::Process& process_;
   const uint64_t epoch_;  // a child forked by a handler meanwhile has no such requests
   core::WaitLink* links_;
-  size_t capacity_;
   size_t count_ = 0;
+  size_t unknown_ = 0;
   core::Waiter waiter_{};
 };
 

@@ -1,6 +1,8 @@
 // Owns the stand-in handler of the nudge signal; see the header for the protocol.
 #include "sys/signals.h"
 
+#include <errno.h>
+
 namespace inflight::sys {
 namespace {
 
@@ -43,9 +45,11 @@ void prepare_nudges() {
 void nudge(long pid, long tid) {
   siginfo_t info{};
   info.si_signo = kNudgeSignal;
-  info.si_code = SI_USER;  // with this code a full queue loses the data, not the signal
+  info.si_code = SI_QUEUE;  // what glibc's handler ignores
   info.si_pid = static_cast<pid_t>(pid);
-  queue_signal_to_thread(pid, tid, kNudgeSignal, info);
+  if (queue_signal_to_thread(pid, tid, kNudgeSignal, info) != -EAGAIN) return;
+  // A full queue loses this one's data, so that it too comes without glibc's SI_TKILL.
+  call(SYS_tgkill, pid, tid, static_cast<long>(kNudgeSignal));
 }
 
 }  // namespace inflight::sys

@@ -46,7 +46,7 @@ class SignalBlock {
 // before it first opens the signal.
 void prepare_nudges();
 
-// Never fails for a full signal queue: it is sent without queued data.
+// Does not fail for a full signal queue.
 void nudge(long pid, long tid);
 
 }  // namespace inflight::sys
