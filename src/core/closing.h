@@ -2,58 +2,69 @@
 //
 // A close marks its descriptors before it looks whether requests are outstanding, and a submission
 // counts itself as outstanding before it looks at the marks; both are sequentially consistent, so
-// at least one of the two sees the other. A submission that finds its descriptor marked does not
-// start: the request is held, and the close stops it when it is done. So no request that was
-// accepted before the number was free can act on the file that gets the number next.
+// at least one of the two sees the other. A submission that finds its descriptor marked by another
+// thread takes itself back, waits until the mark is gone and looks at the descriptor anew. One that
+// finds a mark of its own thread is made by a handler that interrupted the close: it cannot wait,
+// and ends as cancelled. So no request acts on a file that was opened after its submission.
 #pragma once
 
 #include <atomic>
-
-#include "core/request.h"
+#include <cstdint>
 
 namespace inflight::core {
 
 struct Closing {
   static constexpr int kMarks = 64;
+  enum class Cover : uint8_t { none, by_this_thread, by_another };
 
-  std::atomic<uint64_t> marks[kMarks];  // (first + 1) << 32 | last; 0: unused
-  std::atomic<uint32_t> crowd;          // closes that found no free mark: they cover everything
-  RequestQueue held;                    // guarded by the process lock, like the number
-  std::atomic<uint32_t> held_count;
+  struct Mark {
+    std::atomic<uintptr_t> owner;  // the closing thread's control block; 0: free
+    std::atomic<uint64_t> range;   // (first + 1) << 32 | last; 0: covers nothing
+  };
 
-  // The mark's index, or kMarks for the crowd.
+  Mark marks[kMarks];
+  std::atomic<uint32_t> crowd;  // closes that found no free mark: they cover everything
+
+  static uintptr_t this_thread() {
+    return reinterpret_cast<uintptr_t>(__builtin_thread_pointer());
+  }
+
+  // The mark's index, or kMarks for one of the crowd.
   int begin(uint32_t first, uint32_t last) {
-    const uint64_t value = uint64_t{first + 1} << 32 | last;
-    const auto here = reinterpret_cast<uintptr_t>(__builtin_thread_pointer()) >> 6;
-    for (int i = 0; i < kMarks; ++i) {
-      const int at = static_cast<int>((here + static_cast<unsigned>(i)) % kMarks);
-      uint64_t unused = 0;
-      if (marks[at].load(std::memory_order_relaxed) == 0 &&
-          marks[at].compare_exchange_strong(unused, value)) {
-        return at;
-      }
+    const uintptr_t self = this_thread();
+    const size_t home = self >> 6 ^ self >> 12;
+    for (size_t i = 0; i < kMarks; ++i) {
+      Mark& mark = marks[(home + i) % kMarks];
+      uintptr_t nobody = 0;
+      if (mark.owner.load(std::memory_order_relaxed) != 0) continue;
+      if (!mark.owner.compare_exchange_strong(nobody, self)) continue;
+      mark.range.store(uint64_t{first + 1} << 32 | last);
+      return static_cast<int>(&mark - marks);
     }
     crowd.fetch_add(1);
     return kMarks;
   }
 
   void end(int mark) {
-    if (mark < kMarks) {
-      marks[mark].store(0);
-    } else {
+    if (mark == kMarks) {
       crowd.fetch_sub(1);
+      return;
     }
+    marks[mark].range.store(0, std::memory_order_release);
+    marks[mark].owner.store(0, std::memory_order_release);
   }
 
-  bool covers(int fd) const {
-    if (crowd.load() != 0) return true;
-    for (const auto& mark : marks) {
-      const uint64_t value = mark.load();
-      if (value == 0) continue;
-      const auto number = static_cast<uint32_t>(fd);
-      if (number >= (value >> 32) - 1 && number <= static_cast<uint32_t>(value)) return true;
+  Cover cover(int fd) const {
+    if (crowd.load() != 0) return Cover::by_another;
+    const auto number = static_cast<uint32_t>(fd);
+    for (const Mark& mark : marks) {
+      const uint64_t range = mark.range.load();
+      if (range == 0 || number < (range >> 32) - 1 || number > static_cast<uint32_t>(range)) {
+        continue;
+      }
+      return mark.owner.load() == this_thread() ? Cover::by_this_thread : Cover::by_another;
     }
-    return false;
+    return Cover::none;
   }
 };
 

@@ -95,6 +95,12 @@ bool enroll(Core& core, Request& request, const FileKey& key) {
   return true;
 }
 
+void withdraw(Core& core, Request& request) {
+  RequestQueue ready{};  // nothing can have come to stand behind it
+  leave_file_of(core, request, ready);
+  release_request(core, request);
+}
+
 void finish(Core& core, Request& request, int error, ssize_t result, Effects& effects) {
   Group* group = request.group;
   leave_file_of(core, request, effects.ready);

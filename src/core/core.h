@@ -55,6 +55,9 @@ File* find_file(const Core& core, const FileKey& key);
 // Links a filled-in request into the file of that key, State::waiting. False: memory exhausted.
 bool enroll(Core& core, Request& request, const FileKey& key);
 
+// Takes back an enrolment under the same hold of the lock.
+void withdraw(Core& core, Request& request);
+
 // Ends a request that is in no queue: its block gets the status, waiters fire, its file moves on.
 // A notification is collected in `effects`; without one the slot is free afterwards.
 void finish(Core& core, Request& request, int error, ssize_t result, Effects& effects);

@@ -8,7 +8,7 @@ namespace inflight::core {
 namespace {
 
 void release_if_startable(Request* request, RequestQueue& ready) {
-  if (request == nullptr || request->state != State::waiting || request->held) return;
+  if (request == nullptr || request->state != State::waiting) return;
   if (!may_start(*request)) return;
   request->state = State::moving;
   ready.push_back(*request);

@@ -5,8 +5,8 @@
 // request in `moving` works on it without the lock.
 //
 //   free     on the table's free list
-//   waiting  linked in its file, not begun: an earlier request of its lane, the requests before a
-//            barrier, or a close in progress comes first. May be cancelled.
+//   waiting  linked in its file, not begun: an earlier request of its lane, or the requests before
+//            a barrier, come first. May be cancelled.
 //   moving   owned by the thread that is starting it or trying to transfer without waiting; that
 //            thread has its signals blocked and soon moves it on. Others wait for that.
 //   queued   in the pool's queue or the ring's inbox, not begun. May be cancelled.
@@ -61,7 +61,6 @@ struct Request {
   uint8_t priority;  // aio_reqprio: higher waits longer
   bool is_socket;
   bool may_block;   // carried by the pool although it may wait for ever
-  bool held;        // submitted while its descriptor was being closed
   bool in_lane;
   bool posted;      // in Streams::armed and polled, rather than in its inbox
 

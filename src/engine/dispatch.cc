@@ -5,7 +5,6 @@
 #include <errno.h>
 
 #include "engine/inline_read.h"
-#include "engine/submit.h"
 
 namespace inflight::engine {
 
@@ -171,7 +170,6 @@ void carry_out(Process& process, Effects& effects) {
 Stopped stop(Process& process, Request& request, bool closing, Effects& effects) {
   switch (request.state) {
     case State::waiting:
-      if (request.held) release_held(process, request);
       break;
     case State::queued:
       if (request.carrier == core::Carrier::ring) {

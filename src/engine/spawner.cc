@@ -6,7 +6,6 @@
 
 #include "engine/dispatch.h"
 #include "engine/process.h"
-#include "engine/submit.h"
 
 namespace inflight::engine {
 namespace {
@@ -150,7 +149,6 @@ void* spawner_main(void* argument) {
     bool again = !start_wanted(process);
     again |= !start_particular(process);
     again |= !retry_refused(process);
-    launch_left_behind(process);
     bool ending = false;
     if (may_end(process, ending)) return nullptr;
     const timespec soon = sys::deadline_after(again ? kRetryMilliseconds : kIdleMilliseconds / 4);

@@ -2,8 +2,8 @@
 //
 // glibc's pthread_create may call malloc, which the code that a handler interrupted may be inside
 // of. So a submission never makes a thread, except this one at the process's first request; it
-// stays until the program's last thread ends. It also sends again what a full signal queue
-// refused (C15), and starts requests that a vfork child's close left behind.
+// stays until the program's last thread ends. It also sends again what a full signal
+// queue refused (C15).
 #pragma once
 
 #include "core/core.h"

@@ -22,6 +22,8 @@ using core::Request;
 
 constexpr int kLowestPriority = 20;            // AIO_PRIO_DELTA_MAX
 constexpr size_t kLongestTransfer = 0x7ffff000;  // what one read(2) moves at most
+constexpr int kCloseWaits = 1000;
+constexpr long kCloseWaitMicroseconds = 50;
 constexpr uint64_t kByNumber = ~uint64_t{0};   // a FileKey's device, for files without identity
 
 inflight_counter counter_of(Operation operation) {
@@ -94,19 +96,37 @@ Request* make_request(Process& process, aiocb& block, Operation operation, const
   return request;
 }
 
+// What became of a try to submit.
+enum class Submitted : uint8_t {
+  yes,
+  no_memory,
+  closing,  // another thread is closing the descriptor: nothing was done
+};
+
 // Links the request, and gives it to an engine unless something comes first, or unless it is known
-// to end with `error`. 0 or EAGAIN.
-int start(Process& process, aiocb& block, Operation operation, const Target& target,
-          const Notification& notification, int error, Group* group, Effects& effects) {
+// to end with `error`.
+Submitted try_start(Process& process, aiocb& block, Operation operation, const Target& target,
+                    const Notification& notification, int error, Group* group, bool patient,
+                    Effects& effects) {
   Request* request;
-  bool startable;
   {
     sys::Guard guard(process.core.lock);
     request = make_request(process, block, operation, target, notification);
-    if (request == nullptr) return EAGAIN;
+    if (request == nullptr) return Submitted::no_memory;
     if (!core::enroll(process.core, *request, target.key)) {
       core::release_request(process.core, *request);
-      return EAGAIN;
+      return Submitted::no_memory;
+    }
+    switch (process.closing.cover(target.fd)) {
+      case core::Closing::Cover::none:
+        break;
+      case core::Closing::Cover::by_this_thread:
+        error = ECANCELED;
+        break;
+      case core::Closing::Cover::by_another:
+        if (!patient) break;
+        core::withdraw(process.core, *request);
+        return Submitted::closing;
     }
     if (group != nullptr) {
       request->group = group;
@@ -115,20 +135,33 @@ int start(Process& process, aiocb& block, Operation operation, const Target& tar
     }
     core::set_ticket(block, request->ticket());
     core::set_in_progress(block);
-    request->held = process.closing.covers(target.fd);
-    if (request->held) {
-      process.closing.held.push_back(*request);
-      process.closing.held_count.fetch_add(1);
-    }
-    if (error != 0 && !request->held) {
+    if (error != 0) {
       end_request(process, *request, -error, effects);
-      return 0;
+      return Submitted::yes;
     }
-    startable = !request->held && core::may_start(*request);
-    if (startable) request->state = core::State::moving;
+    if (!core::may_start(*request)) return Submitted::yes;
+    request->state = core::State::moving;
   }
-  if (startable) launch(process, *request, effects);
-  return 0;
+  launch(process, *request, effects);
+  return Submitted::yes;
+}
+
+// Submits, after closes of the descriptor that are under way. `target` is what is known of it, and
+// is asked for again after a wait. 0 or EAGAIN.
+int start(Process& process, aiocb& block, Operation operation, Target& target,
+          const Notification& notification, int error, Group* group, Effects& effects) {
+  for (int waits = 0;; ++waits) {
+    // The kernel frees the number first thing in close(2), but may linger there for long; then the
+    // number has a new owner who must not wait for the old one.
+    const bool patient = waits < kCloseWaits;
+    const int known = error != 0 ? error : foreseen_error(block, operation, target);
+    const Submitted submitted = try_start(process, block, operation, target, notification, known,
+                                          group, patient, effects);
+    if (submitted == Submitted::yes) count(process, counter_of(operation));
+    if (submitted != Submitted::closing) return submitted == Submitted::yes ? 0 : EAGAIN;
+    sys::nap(kCloseWaitMicroseconds);
+    target = examine(block.aio_fildes, operation);
+  }
 }
 
 // The shortest way: no request, no lock. True when the read is done and told.
@@ -162,7 +195,6 @@ void name_operation(aiocb& block, Operation operation) {
 Target examine(int fd, Operation operation) {
   Target target{};
   target.fd = fd;
-  target.known = true;
   target.key = FileKey{kByNumber, static_cast<uint32_t>(fd)};
   const long flags = sys::get_status_flags(fd);
   struct stat file;
@@ -208,10 +240,8 @@ int submit(Process& process, aiocb& block, Operation operation) {
   Effects effects;
   const sys::SignalBlock signals;
   if (const int error = ensure_spawner(process)) return error;
-  const Target target = examine(block.aio_fildes, operation);
-  const int error = start(process, block, operation, target, notification,
-                          foreseen_error(block, operation, target), nullptr, effects);
-  if (error == 0) count(process, counter_of(operation));
+  Target target = examine(block.aio_fildes, operation);
+  const int error = start(process, block, operation, target, notification, 0, nullptr, effects);
   carry_out(process, effects);
   return error;
 }
@@ -223,14 +253,10 @@ int submit_entry(Process& process, aiocb& block, Group& group, Target& target, E
   Notification notification;
   int error = check(block, notification);
   if (!named) error = EINVAL;
-  if (!target.known || target.fd != block.aio_fildes) target = examine(block.aio_fildes, operation);
-  if (error == 0) error = foreseen_error(block, operation, target);
+  if (target.fd != block.aio_fildes) target = examine(block.aio_fildes, operation);
   const int refused =
       start(process, block, operation, target, notification, error, &group, effects);
-  if (refused == 0) {
-    count(process, counter_of(operation));
-    return 0;
-  }
+  if (refused == 0) return 0;
   {
     sys::Guard guard(process.core.lock);
     group.failed = true;
@@ -238,49 +264,6 @@ int submit_entry(Process& process, aiocb& block, Group& group, Target& target, E
   core::set_ticket(block, 0);
   core::settle(block, refused, -1);
   return refused;
-}
-
-void release_held(Process& process, Request& request) {
-  process.closing.held.remove(request);
-  process.closing.held_count.fetch_sub(1);
-  request.held = false;
-}
-
-void launch_left_behind(Process& process) {
-  if (process.closing.held_count.load() == 0) return;
-  Effects effects;
-  {
-    sys::Guard guard(process.core.lock);
-    core::Closing& closing = process.closing;
-    for (Request* next = closing.held.first(); next != nullptr;) {
-      Request& request = *next;
-      next = core::RequestQueue::next(request);
-      if (closing.covers(request.fd)) continue;
-      release_held(process, request);
-      if (!core::may_start(request)) continue;
-      request.state = core::State::moving;
-      effects.ready.push_back(request);
-    }
-  }
-  carry_out(process, effects);
-}
-
-void stop_held(Process& process, uint32_t first, uint32_t last) {
-  const sys::SignalBlock signals;
-  Effects effects;
-  {
-    sys::Guard guard(process.core.lock);
-    core::Closing& closing = process.closing;
-    for (Request* next = closing.held.first(); next != nullptr;) {
-      Request& request = *next;
-      next = core::RequestQueue::next(request);
-      const auto number = static_cast<uint32_t>(request.fd);
-      if (number < first || number > last) continue;
-      release_held(process, request);
-      end_request(process, request, -ECANCELED, effects);
-    }
-  }
-  carry_out(process, effects);
 }
 
 }  // namespace inflight::engine

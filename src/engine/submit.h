@@ -10,7 +10,6 @@ namespace inflight::engine {
 // descriptors in a list).
 struct Target {
   int fd;
-  bool known;
   int status_flags;
   core::FileKind kind;
   bool is_socket;
@@ -29,15 +28,5 @@ int submit(Process& process, aiocb& block, core::Operation operation);
 // (C12); EAGAIN: memory is exhausted, else 0.
 int submit_entry(Process& process, aiocb& block, core::Group& group, Target& target,
                  core::Effects& effects);
-
-// Starts held requests whose descriptors nobody closes any more: a close by a vfork child, which
-// has descriptors of its own, left them behind. Spawner only.
-void launch_left_behind(Process& process);
-
-// Takes a request out of the held ones. Lock held.
-void release_held(Process& process, core::Request& request);
-
-// Stops held requests of descriptors that the caller has just closed.
-void stop_held(Process& process, uint32_t first, uint32_t last);
 
 }  // namespace inflight::engine

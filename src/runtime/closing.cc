@@ -33,7 +33,7 @@ bool must_finish(const Request& request) {
 }
 
 void look_at(Process& process, Request& request, Wait& wait, Look& look, Effects& effects) {
-  if (must_finish(request) && !request.held) {
+  if (must_finish(request)) {
     if (!look.waits) wait.watch(request.first_waiter);
     look.waits = true;
     return;
@@ -91,15 +91,7 @@ ClosingScope::~ClosingScope() { end(); }
 
 void ClosingScope::end() {
   if (process_ == nullptr || process_->epoch.load(std::memory_order_relaxed) == 0) return;
-  core::Closing& closing = process_->closing;
-  closing.end(mark_);
-  if (closing.held_count.load() == 0) return;
-  if (sys::process_id() == process_->pid) {
-    engine::stop_held(*process_, first_, last_);
-  } else {
-    process_->spawner.doorbell.fetch_add(1);
-    sys::futex_wake(&process_->spawner.doorbell, 1);
-  }
+  process_->closing.end(mark_);
 }
 
 void ClosingScope::settle_requests() const {

@@ -8,7 +8,7 @@ namespace inflight::runtime {
 // Stands around a call that closes the descriptors from first to last. Before it: requests on
 // disk files are waited for, so that what the program wrote is written; those on streams are
 // stopped, for they may wait for ever, and one that has begun to write ends with the bytes that
-// it wrote. After it: requests that came in between are stopped.
+// it wrote. Submissions meanwhile wait (core/closing.h).
 //
 // Costs a mark and its removal, two uncontended atomic operations, while nothing is outstanding.
 // Async-signal-safe, and undone if the thread is cancelled in the call.

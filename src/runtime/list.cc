@@ -44,6 +44,7 @@ Group* open_group(Process& process, const Notification& notification, const sige
 int submit_entries(Process& process, Group& group, aiocb* const list[], int count) {
   int error = 0;
   engine::Target target{};
+  target.fd = -1;  // none is known; for a descriptor of -1 "closed" is right
   for (int first = 0; first < count; first += kEntriesPerBlock) {
     const int end = count - first < kEntriesPerBlock ? count : first + kEntriesPerBlock;
     const sys::SignalBlock signals;
