@@ -23,24 +23,24 @@ extern "C" {
 
 /* What is counted. The order is part of the file format: new counters go to the end. */
 enum inflight_counter {
-  INFLIGHT_READS,          /* requests accepted: reads, from aio_read and lio_listio */
-  INFLIGHT_WRITES,         /* requests accepted: writes */
-  INFLIGHT_FSYNCS,         /* requests accepted: aio_fsync */
-  INFLIGHT_LISTS,          /* lio_listio calls */
-  INFLIGHT_SUSPENDS,       /* aio_suspend calls */
-  INFLIGHT_CANCELS,        /* aio_cancel calls */
-  INFLIGHT_BY_INLINE,      /* requests finished by the caller itself, without waiting */
-  INFLIGHT_BY_KAIO,        /* requests finished by the kernel's own AIO (io_submit) */
-  INFLIGHT_BY_RING,        /* requests finished by io_uring */
-  INFLIGHT_BY_STREAM,      /* requests finished by the thread that waits for streams */
-  INFLIGHT_BY_POOL,        /* requests finished by a worker of the pool */
-  INFLIGHT_SUCCEEDED,      /* requests that ended with status 0 */
-  INFLIGHT_FAILED,         /* requests that ended with an errno other than ECANCELED */
-  INFLIGHT_CANCELED,       /* requests that ended with ECANCELED */
-  INFLIGHT_SIGNALS_SENT,   /* notifications sent as a signal */
-  INFLIGHT_CALLBACKS_RUN,  /* notifications run as a function on a thread */
+  INFLIGHT_READS,           /* requests accepted: reads, from aio_read and lio_listio */
+  INFLIGHT_WRITES,          /* requests accepted: writes */
+  INFLIGHT_FSYNCS,          /* requests accepted: aio_fsync */
+  INFLIGHT_LISTS,           /* lio_listio calls */
+  INFLIGHT_SUSPENDS,        /* aio_suspend calls */
+  INFLIGHT_CANCELS,         /* aio_cancel calls */
+  INFLIGHT_BY_INLINE,       /* requests finished by the caller itself, without waiting */
+  INFLIGHT_BY_KAIO,         /* requests finished by the kernel's own AIO (io_submit) */
+  INFLIGHT_BY_RING,         /* requests finished by io_uring */
+  INFLIGHT_BY_STREAM,       /* requests finished by the thread that waits for streams */
+  INFLIGHT_BY_POOL,         /* requests finished by a worker of the pool */
+  INFLIGHT_SUCCEEDED,       /* requests that ended with status 0 */
+  INFLIGHT_FAILED,          /* requests that ended with an errno other than ECANCELED */
+  INFLIGHT_CANCELED,        /* requests that ended with ECANCELED */
+  INFLIGHT_SIGNALS_SENT,    /* notifications sent as a signal */
+  INFLIGHT_CALLBACKS_RUN,   /* notifications run as a function on a thread */
   INFLIGHT_THREADS_STARTED, /* helper threads started, notification threads included */
-  INFLIGHT_COUNTERS        /* how many there are; keep last */
+  INFLIGHT_COUNTERS         /* how many there are; keep last */
 };
 
 struct inflight_stats {

@@ -75,5 +75,6 @@ INFLIGHT_EXPORT void closefrom(int first) noexcept {
   const ClosingScope scope(number, ~0U);
   if (inflight::sys::close_range(number, ~0U, 0) == 0) return;
   // Before Linux 5.9: one by one.
-  for (long fd = number; fd < sysconf(_SC_OPEN_MAX); ++fd) inflight::sys::close(static_cast<int>(fd));
+  for (long fd = number; fd < sysconf(_SC_OPEN_MAX); ++fd)
+    inflight::sys::close(static_cast<int>(fd));
 }

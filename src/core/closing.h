@@ -25,9 +25,7 @@ struct Closing {
   Mark marks[kMarks];
   std::atomic<uint32_t> crowd;  // closes that found no free mark: they cover everything
 
-  static uintptr_t this_thread() {
-    return reinterpret_cast<uintptr_t>(__builtin_thread_pointer());
-  }
+  static uintptr_t this_thread() { return reinterpret_cast<uintptr_t>(__builtin_thread_pointer()); }
 
   // The mark's index, or kMarks for one of the crowd.
   int begin(uint32_t first, uint32_t last) {

@@ -60,9 +60,9 @@ struct Request {
   Carrier carrier;
   uint8_t priority;  // aio_reqprio: higher waits longer
   bool is_socket;
-  bool may_block;   // carried by the pool although it may wait for ever
+  bool may_block;  // carried by the pool although it may wait for ever
   bool in_lane;
-  bool posted;      // in Streams::armed and polled, rather than in its inbox
+  bool posted;  // in Streams::armed and polled, rather than in its inbox
 
   File* file;
   Group* group;
@@ -73,9 +73,7 @@ struct Request {
   Notice notice;
 
   Ticket ticket() const { return Ticket{generation} << 32 | index; }
-  bool is_transfer() const {
-    return operation == Operation::read || operation == Operation::write;
-  }
+  bool is_transfer() const { return operation == Operation::read || operation == Operation::write; }
   bool is_write() const { return operation == Operation::write; }
   char* next_byte() const { return static_cast<char*>(buffer) + done; }
   size_t left() const { return length - done; }

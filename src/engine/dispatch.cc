@@ -130,7 +130,7 @@ void end_request(Process& process, Request& request, long result, Effects& effec
   const int error = result < 0 ? static_cast<int>(-result) : 0;
   if (process.stats != nullptr) {
     count(process, counter_of(request.carrier));
-    count(process, error == 0             ? INFLIGHT_SUCCEEDED
+    count(process, error == 0           ? INFLIGHT_SUCCEEDED
                    : error == ECANCELED ? INFLIGHT_CANCELED
                                         : INFLIGHT_FAILED);
   }

@@ -22,8 +22,7 @@ void launch(Process& process, core::Request& request, core::Effects& effects);
 void end_request(Process& process, core::Request& request, long result, core::Effects& effects);
 
 // The same for a transfer that may have been cut short; the pool then carries the rest (C4).
-void end_or_continue(Process& process, core::Request& request, long result,
-                     core::Effects& effects);
+void end_or_continue(Process& process, core::Request& request, long result, core::Effects& effects);
 
 // Does what the changes under the lock asked for: wakes, starts, notifies; until nothing is left.
 // Without the lock, signals blocked.

@@ -1,9 +1,9 @@
 // The kernel AIO engine: io_submit(2) for O_DIRECT files, made by the submitting thread itself.
 //
 // The kernel takes the file in that call, no descriptor is needed (C21), and the request does not
-// die with its thread (C18). RWF_NOWAIT makes a request that would block in the call (an allocating write, an extent
-// not in memory) come back, and the pool carries it instead. One helper thread waits for the
-// completions.
+// die with its thread (C18). RWF_NOWAIT makes a request that would block in the call (an allocating
+// write, an extent not in memory) come back, and the pool carries it instead. One helper thread
+// waits for the completions.
 #pragma once
 
 #include "core/core.h"

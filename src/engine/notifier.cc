@@ -23,10 +23,9 @@ bool send(const Process& process, const Notification& what) {
   info.si_pid = process.pid;
   info.si_uid = static_cast<uid_t>(sys::user_id());
   info.si_value = what.value;
-  const long result =
-      what.kind == Kind::signal
-          ? sys::queue_signal(process.pid, what.signal, info)
-          : sys::queue_signal_to_thread(process.pid, what.thread, what.signal, info);
+  const long result = what.kind == Kind::signal ? sys::queue_signal(process.pid, what.signal, info)
+                                                : sys::queue_signal_to_thread(
+                                                      process.pid, what.thread, what.signal, info);
   if (result == 0) count(process, INFLIGHT_SIGNALS_SENT);
   return result != -EAGAIN;  // any other failure: nobody is there to be told
 }

@@ -16,7 +16,7 @@ struct Pool {
   static constexpr int kMostBlocked = 1024;
 
   core::RequestQueue queues[kPriorities];
-  uint32_t nonempty;       // bit p: queues[p] holds something
+  uint32_t nonempty;        // bit p: queues[p] holds something
   sys::FutexWord doorbell;  // idle workers sleep here
   int workers;
   int idle;      // of those, asleep and not yet called

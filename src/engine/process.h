@@ -27,7 +27,7 @@ struct Process {
   std::atomic<uint64_t> epoch;
   pid_t pid;
   Choice choice;
-  size_t inline_limit;  // bytes that the caller copies itself
+  size_t inline_limit;    // bytes that the caller copies itself
   inflight_stats* stats;  // null unless INFLIGHT_STATS is set
 
   core::Core core;

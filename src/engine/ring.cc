@@ -42,18 +42,15 @@ bool Ring::open() {
   io_uring_params parameters{};
   parameters.flags = kSetupNoMmap | kSetupRegisteredOnly;
   set_addresses(parameters, memory, sqe_memory);
-  const long result = memory == nullptr || sqe_memory == nullptr
-                          ? -ENOMEM
-                          : sys::ring_setup(kEntries, parameters);
+  const long result =
+      memory == nullptr || sqe_memory == nullptr ? -ENOMEM : sys::ring_setup(kEntries, parameters);
   if (result < 0) {
     close();
     return false;
   }
   number = static_cast<int>(result);
   auto* base = static_cast<char*>(memory);
-  const auto word = [base](unsigned offset) {
-    return reinterpret_cast<unsigned*>(base + offset);
-  };
+  const auto word = [base](unsigned offset) { return reinterpret_cast<unsigned*>(base + offset); };
   sqes = static_cast<io_uring_sqe*>(sqe_memory);
   sq_head = word(parameters.sq_off.head);
   sq_tail = word(parameters.sq_off.tail);

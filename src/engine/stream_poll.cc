@@ -78,8 +78,7 @@ long StreamThread::poll_pieces(size_t count, const timespec* timeout) {
   size_t piece = count / 2;
   for (size_t at = 0; at < count && piece > 0;) {
     const size_t length = piece < count - at ? piece : count - at;
-    const long result =
-        sys::wait_for_readiness(polled_ + at, length, &kNow, sys::kNudgeableMask);
+    const long result = sys::wait_for_readiness(polled_ + at, length, &kNow, sys::kNudgeableMask);
     if (result == -EINVAL) {
       piece /= 2;
       continue;

@@ -38,7 +38,7 @@ class StreamThread {
   Ring ring_{};
   bool use_ring_ = false;
   uint32_t removals_in_flight_ = 0;
-  bool idle_turn_ = false;   // the last wait ended because nothing happened
+  bool idle_turn_ = false;  // the last wait ended because nothing happened
 
   pollfd* polled_ = nullptr;
   core::Ticket* tickets_ = nullptr;

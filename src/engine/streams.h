@@ -30,7 +30,7 @@ struct Streams {
   sys::FutexWord sync_done;
   bool wanted;  // a thread is asked of the spawner
   bool alive;
-  bool no_ring;  // tried, and refused
+  bool no_ring;              // tried, and refused
   std::atomic<int> sleeper;  // the thread's id while it must be nudged, else 0
 };
 

@@ -20,11 +20,11 @@ using core::Notification;
 using core::Operation;
 using core::Request;
 
-constexpr int kLowestPriority = 20;            // AIO_PRIO_DELTA_MAX
+constexpr int kLowestPriority = 20;              // AIO_PRIO_DELTA_MAX
 constexpr size_t kLongestTransfer = 0x7ffff000;  // what one read(2) moves at most
 constexpr int kCloseWaits = 1000;
 constexpr long kCloseWaitMicroseconds = 50;
-constexpr uint64_t kByNumber = ~uint64_t{0};   // a FileKey's device, for files without identity
+constexpr uint64_t kByNumber = ~uint64_t{0};  // a FileKey's device, for files without identity
 
 inflight_counter counter_of(Operation operation) {
   switch (operation) {
@@ -155,8 +155,8 @@ int start(Process& process, aiocb& block, Operation operation, Target& target,
     // number has a new owner who must not wait for the old one.
     const bool patient = waits < kCloseWaits;
     const int known = error != 0 ? error : foreseen_error(block, operation, target);
-    const Submitted submitted = try_start(process, block, operation, target, notification, known,
-                                          group, patient, effects);
+    const Submitted submitted =
+        try_start(process, block, operation, target, notification, known, group, patient, effects);
     if (submitted == Submitted::yes) count(process, counter_of(operation));
     if (submitted != Submitted::closing) return submitted == Submitted::yes ? 0 : EAGAIN;
     sys::nap(kCloseWaitMicroseconds);
@@ -248,8 +248,7 @@ int submit(Process& process, aiocb& block, Operation operation) {
 
 int submit_entry(Process& process, aiocb& block, Group& group, Target& target, Effects& effects) {
   const bool named = block.aio_lio_opcode == LIO_READ || block.aio_lio_opcode == LIO_WRITE;
-  const auto operation =
-      block.aio_lio_opcode == LIO_WRITE ? Operation::write : Operation::read;
+  const auto operation = block.aio_lio_opcode == LIO_WRITE ? Operation::write : Operation::read;
   Notification notification;
   int error = check(block, notification);
   if (!named) error = EINVAL;

@@ -24,9 +24,7 @@ struct Tally {
     going_on |= answer == Stopped::no;
     undecided |= answer == Stopped::not_yet;
   }
-  int answer() const {
-    return going_on ? AIO_NOTCANCELED : stopped ? AIO_CANCELED : AIO_ALLDONE;
-  }
+  int answer() const { return going_on ? AIO_NOTCANCELED : stopped ? AIO_CANCELED : AIO_ALLDONE; }
 };
 
 void stop_one(Process& process, const aiocb& block, Tally& tally, Effects& effects) {

@@ -56,8 +56,7 @@ void look_at_file(Process& process, core::File& file, uint32_t first, uint32_t l
   }
 }
 
-Look look_at_range(Process& process, uint32_t first, uint32_t last, Wait& wait,
-                   Effects& effects) {
+Look look_at_range(Process& process, uint32_t first, uint32_t last, Wait& wait, Effects& effects) {
   Look look;
   if (first == last) {
     const auto fd = static_cast<int>(first);

@@ -18,9 +18,7 @@ using engine::Process;
 // Signals are blocked for this many entries at a time: few system calls, and no long deafness.
 constexpr int kEntriesPerBlock = 64;
 
-bool is_request(const aiocb* entry) {
-  return entry != nullptr && entry->aio_lio_opcode != LIO_NOP;
-}
+bool is_request(const aiocb* entry) { return entry != nullptr && entry->aio_lio_opcode != LIO_NOP; }
 
 Group* open_group(Process& process, const Notification& notification, const sigevent* event) {
   const sys::SignalBlock signals;

@@ -2,8 +2,6 @@
 // first does it, under the process lock with signals blocked; others wait for that lock.
 #include "runtime/start.h"
 
-#include <sched.h>
-
 #include "runtime/config.h"
 
 namespace inflight::runtime {
@@ -15,25 +13,16 @@ using engine::Process;
 std::atomic<uint64_t> starts{0};
 std::atomic<int> wished_threads{0};
 
-int processors() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  const long bytes =
-      sys::call(SYS_sched_getaffinity, 0L, static_cast<long>(sizeof set), &set);
-  return bytes > 0 ? CPU_COUNT_S(static_cast<size_t>(bytes), &set) : 1;
-}
-
 // As many as there are processors do the copying; a few more keep a disk busy.
 int default_limit() {
-  const int count = processors();
+  const int count = sys::processor_count();
   return count < 2 ? 4 : count * 2 < 64 ? count * 2 : 64;
 }
 
 Process* map_process() {
   Process* process = engine::process_pointer.load(std::memory_order_acquire);
   if (process != nullptr) return process;
-  auto* fresh =
-      static_cast<Process*>(sys::map_pages(sizeof(Process), sys::OnFork::wipe));
+  auto* fresh = static_cast<Process*>(sys::map_pages(sizeof(Process), sys::OnFork::wipe));
   if (fresh == nullptr) return nullptr;
   if (engine::process_pointer.compare_exchange_strong(process, fresh)) return fresh;
   sys::unmap_pages(fresh, sizeof(Process));  // another thread was first

@@ -30,8 +30,7 @@ bool any_finished(const aiocb* const list[], int count) {
 }
 
 bool earlier(const timespec& one, const timespec& other) {
-  return one.tv_sec < other.tv_sec ||
-         (one.tv_sec == other.tv_sec && one.tv_nsec < other.tv_nsec);
+  return one.tv_sec < other.tv_sec || (one.tv_sec == other.tv_sec && one.tv_nsec < other.tv_nsec);
 }
 
 // The end of the caller's timeout; false when that is later than the clock can say: never.
@@ -93,11 +92,9 @@ struct LinkPages {
   }
 };
 
-int suspend_long(Process& process, const aiocb* const list[], int count,
-                 const timespec* deadline) {
+int suspend_long(Process& process, const aiocb* const list[], int count, const timespec* deadline) {
   const size_t bytes = static_cast<size_t>(count) * sizeof(core::WaitLink);
-  LinkPages pages{
-      static_cast<core::WaitLink*>(sys::map_pages(bytes, sys::OnFork::unmap)), bytes};
+  LinkPages pages{static_cast<core::WaitLink*>(sys::map_pages(bytes, sys::OnFork::unmap)), bytes};
   if (pages.links == nullptr) return -EAGAIN;
   int result;
   {
@@ -157,8 +154,7 @@ void Wait::unlink() {
 int suspend(const aiocb* const list[], int count, const timespec* timeout) {
   sys::cancellation_point();
   if (count < 0) return -EINVAL;
-  if (timeout != nullptr &&
-      (timeout->tv_nsec < 0 || timeout->tv_nsec >= 1'000'000'000)) {
+  if (timeout != nullptr && (timeout->tv_nsec < 0 || timeout->tv_nsec >= 1'000'000'000)) {
     return -EINVAL;
   }
   if (Process* process = started()) engine::count(*process, INFLIGHT_SUSPENDS);

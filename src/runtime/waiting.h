@@ -15,8 +15,8 @@ class Wait {
   Wait(const Wait&) = delete;
   Wait& operator=(const Wait&) = delete;
 
-  // Lock held, as often as there is room at `links`: a list that a completion fires, or a block that
-  // says EINPROGRESS and yet has no request. Such a block must be looked at again.
+  // Lock held, as often as there is room at `links`: a list that a completion fires, or a block
+  // that says EINPROGRESS and yet has no request. Such a block must be looked at again.
   void watch(core::WaitLink*& head);
   void watch_unknown(const aiocb& block);
 

@@ -2,6 +2,7 @@
 // before any helper thread exists.
 #include "sys/call.h"
 
+#include <sched.h>
 #include <sys/resource.h>
 
 #if !defined(__x86_64__)
@@ -29,6 +30,13 @@ bool file_size_is_limited() {
   rlimit limit{};
   if (call(SYS_prlimit64, 0L, static_cast<long>(RLIMIT_FSIZE), 0L, &limit) < 0) return true;
   return limit.rlim_cur != RLIM_INFINITY;
+}
+
+int processor_count() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  const long bytes = call(SYS_sched_getaffinity, 0L, static_cast<long>(sizeof set), &set);
+  return bytes > 0 ? CPU_COUNT_S(static_cast<size_t>(bytes), &set) : 1;
 }
 
 timespec monotonic_now() {

@@ -142,6 +142,9 @@ inline long close_range(unsigned first, unsigned last, unsigned flags) {
               static_cast<long>(flags));
 }
 
+// Processors that this process may run on; 1 if that cannot be known.
+int processor_count();
+
 timespec monotonic_now();
 
 }  // namespace inflight::sys

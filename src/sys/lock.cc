@@ -28,8 +28,7 @@ long futex_wait(FutexWord& word, uint32_t expected, const timespec* deadline, bo
     if (result != -ENOSYS && result != -EPERM) return result < 0 ? result : 0;
   }
   return call(SYS_futex, &word, static_cast<long>(FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG),
-              static_cast<long>(expected), deadline, 0L,
-              static_cast<long>(FUTEX_BITSET_MATCH_ANY));
+              static_cast<long>(expected), deadline, 0L, static_cast<long>(FUTEX_BITSET_MATCH_ANY));
 }
 
 void nap(long microseconds) {

@@ -7,9 +7,9 @@ namespace inflight::sys {
 namespace {
 
 void* map(size_t bytes, int flags, int fd) {
-  const long result = call(SYS_mmap, 0L, static_cast<long>(bytes),
-                           static_cast<long>(PROT_READ | PROT_WRITE), static_cast<long>(flags),
-                           static_cast<long>(fd), 0L);
+  const long result =
+      call(SYS_mmap, 0L, static_cast<long>(bytes), static_cast<long>(PROT_READ | PROT_WRITE),
+           static_cast<long>(flags), static_cast<long>(fd), 0L);
   const bool failed = result < 0 && result > -4096;
   return failed ? nullptr : reinterpret_cast<void*>(result);
 }

@@ -1,0 +1,77 @@
+// A system call hook for tests: rules that make chosen calls of the library fail, come short or be
+// interrupted, and a count of how often they did. Everything else goes to the kernel.
+#pragma once
+
+#include <atomic>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "sys/call.h"
+
+namespace faults {
+
+struct Rule {
+  long number;           // SYS_...
+  long answer = 0;       // what the call gives instead: a negative errno
+  int times = 1 << 30;   // how often, then the kernel answers again
+  int after = 0;         // calls let through first
+  bool shorten = false;  // instead of an answer: the length (third argument) is halved
+};
+
+inline std::mutex mutex;
+inline std::vector<Rule> rules;
+inline std::atomic<long> injected{0};
+
+enum class Fate { pass, shorten, answer };
+
+inline Fate decide(long number, long& answer) {
+  const std::lock_guard<std::mutex> guard(mutex);
+  for (Rule& rule : rules) {
+    if (rule.number != number || rule.times == 0) continue;
+    if (rule.after > 0) {
+      --rule.after;
+      continue;
+    }
+    --rule.times;
+    ++injected;
+    answer = rule.answer;
+    return rule.shorten ? Fate::shorten : Fate::answer;
+  }
+  return Fate::pass;
+}
+
+inline long hook(long number, const long (&arguments)[6]) {
+  long answer = 0;
+  switch (decide(number, answer)) {
+    case Fate::answer:
+      return answer;
+    case Fate::pass:
+      break;
+    case Fate::shorten:
+      const long changed[6] = {arguments[0], arguments[1], (arguments[2] + 1) / 2,
+                               arguments[3], arguments[4], arguments[5]};
+      return inflight::sys::raw_call(number, changed);
+  }
+  return inflight::sys::raw_call(number, arguments);
+}
+
+// Sets rules for a scope. Whatever the library started before keeps its threads.
+class Scope {
+ public:
+  explicit Scope(std::vector<Rule> wanted) {
+    const std::lock_guard<std::mutex> guard(mutex);
+    rules = std::move(wanted);
+    injected = 0;
+    inflight::sys::call_hook = hook;
+  }
+  ~Scope() {
+    // The hook stays: a helper thread may be inside it. Without rules it changes nothing.
+    const std::lock_guard<std::mutex> guard(mutex);
+    rules.clear();
+  }
+  Scope(const Scope&) = delete;
+  Scope& operator=(const Scope&) = delete;
+};
+
+}  // namespace faults
