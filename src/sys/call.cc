@@ -14,14 +14,16 @@ namespace inflight::sys {
 CallHook call_hook = nullptr;
 
 long raw_call(long number, const long (&arguments)[6]) {
+  // Loaded first: a sanitizer's check between the two steps would overwrite the registers.
+  const long first = arguments[0], second = arguments[1], third = arguments[2];
+  const long fourth = arguments[3], fifth = arguments[4], sixth = arguments[5];
   long result;
-  register long fourth asm("r10") = arguments[3];
-  register long fifth asm("r8") = arguments[4];
-  register long sixth asm("r9") = arguments[5];
+  register long r10 asm("r10") = fourth;
+  register long r8 asm("r8") = fifth;
+  register long r9 asm("r9") = sixth;
   asm volatile("syscall"
                : "=a"(result)
-               : "a"(number), "D"(arguments[0]), "S"(arguments[1]), "d"(arguments[2]), "r"(fourth),
-                 "r"(fifth), "r"(sixth)
+               : "a"(number), "D"(first), "S"(second), "d"(third), "r"(r10), "r"(r8), "r"(r9)
                : "rcx", "r11", "memory");
   return result;
 }
