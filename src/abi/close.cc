@@ -53,7 +53,8 @@ INFLIGHT_EXPORT int dup2(int from, int to) noexcept {
 }
 
 INFLIGHT_EXPORT int dup3(int from, int to, int flags) noexcept {
-  if (to < 0 || from == to || inflight::sys::get_status_flags(from) < 0) {
+  if (to < 0 || from == to || (flags & ~O_CLOEXEC) != 0 ||
+      inflight::sys::get_status_flags(from) < 0) {
     return answer(inflight::sys::duplicate_to(from, to, flags));
   }
   const auto number = static_cast<uint32_t>(to);
@@ -62,8 +63,9 @@ INFLIGHT_EXPORT int dup3(int from, int to, int flags) noexcept {
 }
 
 INFLIGHT_EXPORT int close_range(unsigned first, unsigned last, int flags) noexcept {
-  constexpr int kCloseOnExec = 1 << 2;  // CLOSE_RANGE_CLOEXEC closes nothing now
-  if (first > last || (flags & kCloseOnExec) != 0) {
+  // With flags nothing is closed now (CLOSE_RANGE_CLOEXEC), or only in a table of the caller's own
+  // (CLOSE_RANGE_UNSHARE), or the call fails.
+  if (first > last || flags != 0) {
     return answer(inflight::sys::close_range(first, last, static_cast<unsigned>(flags)));
   }
   const ClosingScope scope(first, last);

@@ -59,6 +59,10 @@ void launch_stream(Process& process, Request& request, Effects& effects) {
   // fsync of a stream is an error at once, which a worker learns from the kernel.
   if (!request.is_transfer()) return give_to_pool(process, request, effects);
   if (!opened_for(request)) return end_now(process, request, -EBADF, effects);
+  // No bytes: the plain call waits for nothing, except that an empty message is one to send.
+  if (request.length == 0 && !(request.is_socket && request.is_write())) {
+    return give_to_pool(process, request, effects);
+  }
   // Nothing to wait for, and a plain call cannot block: the flag says so.
   const bool nonblocking = (request.status_flags & O_NONBLOCK) != 0;
   // A pipe write in the caller's thread could raise SIGPIPE there; only sockets can be told not

@@ -6,6 +6,7 @@
 
 #include "engine/dispatch.h"
 #include "engine/process.h"
+#include "sys/newness.h"
 
 namespace inflight::engine {
 namespace {
@@ -14,6 +15,8 @@ using core::Effects;
 using core::Notice;
 using core::Notification;
 using Kind = Notification::Kind;
+
+constexpr char kThreadName[] = "inflight-notify";
 
 // False when the signal queue is full.
 bool send(const Process& process, const Notification& what) {
@@ -90,17 +93,18 @@ struct Callback {
 };
 
 // True if the thread may run another callback; otherwise it is no longer counted, and must end.
-bool run(Process& process, Notice& notice, bool kept) {
-  Callback callback{process, notice, process.epoch.load(), kept};
+// `newness` is null for a thread made for one callback.
+bool run(Process& process, Notice& notice, const sys::Newness* newness) {
+  Callback callback{process, notice, process.epoch.load(), newness != nullptr};
   {
     const sys::CleanupScope scope(Callback::abandoned, &callback);
-    const Notification& what = notice.what;
-    const auto function = what.function;
-    const sigval value = what.value;
+    const auto function = notice.what.function;
+    const sigval value = notice.what.value;
     sys::set_signal_mask(0);
     function(value);
   }
-  const bool as_new = kept && sys::make_as_if_new();
+  sys::set_signal_mask(sys::kHelperMask);
+  const bool as_new = newness != nullptr && newness->restore();
   return callback.ended(!as_new) && as_new;
 }
 
@@ -203,22 +207,24 @@ bool retry_refused(Process& process) {
 
 void* notifier_main(void* argument) {
   Process& process = *static_cast<Process*>(argument);
-  begin_helper("inflight-notify");
+  begin_helper(kThreadName);
   {
     sys::Guard guard(process.core.lock);
     --process.notifier.starting;
     ++process.notifier.threads;
   }
+  const sys::Newness newness;
   while (Notice* notice = next_notice(process)) {
-    if (!run(process, *notice, true)) break;
+    if (!run(process, *notice, &newness)) break;
+    sys::name_this_thread(kThreadName);
   }
   return nullptr;
 }
 
 void* particular_main(void* argument) {
   Notice& notice = *static_cast<Notice*>(argument);
-  begin_helper("inflight-notify");
-  run(process(), notice, false);
+  begin_helper(kThreadName);
+  run(process(), notice, nullptr);
   return nullptr;
 }
 

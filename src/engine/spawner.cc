@@ -12,6 +12,7 @@ namespace {
 
 constexpr size_t kHelperStack = size_t{64} << 10;
 constexpr long kRetryMilliseconds = 2;
+constexpr long kLongestEnding = 4096;  // then a thread's end was not the program's
 
 void count_helper(Process& process, int change) {
   sys::Guard guard(process.core.lock);
@@ -127,32 +128,31 @@ bool start_particular(Process& process) {
 
 // True when the program's threads have all ended and nothing is left to do: the process ends with
 // the last thread, which must not be this one for ever.
-bool may_end(Process& process, bool& ask_again) {
-  ask_again = false;
+bool may_end(Process& process) {
   Spawner& spawner = process.spawner;
-  if (!spawner.program_thread_ended.load() || !sys::first_thread_has_ended()) return false;
+  if (!sys::first_thread_has_ended()) return false;
   sys::Guard guard(process.core.lock);
-  if (spawner.helpers == 0 && process.core.requests.in_use() == 0) {
-    spawner.alive = false;
-    return true;
-  }
-  ask_again = true;
-  return false;
+  if (spawner.helpers != 0 || process.core.requests.in_use() != 0) return false;
+  spawner.alive = false;
+  return true;
 }
 
 void* spawner_main(void* argument) {
   Process& process = *static_cast<Process*>(argument);
   Spawner& spawner = process.spawner;
   begin_helper("inflight-spawn");
+  long ending = 0;  // milliseconds until the next look whether this was the end; 0: no reason
   for (;;) {
     const uint32_t seen = spawner.doorbell.load(std::memory_order_acquire);
     bool again = !start_wanted(process);
     again |= !start_particular(process);
     again |= !retry_refused(process);
-    bool ending = false;
-    if (may_end(process, ending)) return nullptr;
-    const timespec soon = sys::deadline_after(again ? kRetryMilliseconds : kIdleMilliseconds / 4);
-    sys::futex_wait(spawner.doorbell, seen, again || ending ? &soon : nullptr, false);
+    // A thread tells of its end shortly before it; and helpers linger for an idle second.
+    if (spawner.program_thread_ended.exchange(false)) ending = 1;
+    if (ending > 0 && may_end(process)) return nullptr;
+    const timespec soon = sys::deadline_after(again ? kRetryMilliseconds : ending);
+    sys::futex_wait(spawner.doorbell, seen, again || ending > 0 ? &soon : nullptr, false);
+    ending = ending < kLongestEnding ? ending * 2 : 0;
   }
 }
 

@@ -57,9 +57,6 @@ Process* start() {
       process->epoch.store(starts.fetch_add(1) + 1, std::memory_order_release);
     }
   }
-  // At the first request of all, when the program is least likely to be inside malloc under a
-  // handler. A failure is reported by the first request that needs a thread.
-  engine::ensure_spawner(*process);
   return process;
 }
 

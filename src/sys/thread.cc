@@ -85,17 +85,6 @@ void name_this_thread(const char* name) { call(SYS_prctl, long{PR_SET_NAME}, nam
 
 void copy_name_of_this_thread(char (&name)[16]) { call(SYS_prctl, long{PR_GET_NAME}, name); }
 
-bool make_as_if_new() {
-  const uint32_t own = end_watch.load(std::memory_order_acquire);
-  for (pthread_key_t key = 0; key < PTHREAD_KEYS_MAX; ++key) {
-    if (key + 1 != own && pthread_getspecific(key) != nullptr) return false;
-  }
-  pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, nullptr);
-  pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, nullptr);
-  errno = 0;
-  return true;
-}
-
 bool first_thread_has_ended() {
   void* head = nullptr;
   size_t length = 0;
@@ -116,6 +105,10 @@ void watch_end_of_this_thread(void (*at_exit)(void*)) {
   }
   const pthread_key_t key = known - 1;
   if (key < kKeysWithoutMalloc) pthread_setspecific(key, &end_watch);
+}
+
+bool is_end_watch(pthread_key_t key) {
+  return key + 1 == end_watch.load(std::memory_order_acquire);
 }
 
 void cancellation_point() { pthread_testcancel(); }

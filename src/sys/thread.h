@@ -32,11 +32,6 @@ int start_thread(void* (*main)(void*), void* argument, size_t stack_size,
 void name_this_thread(const char* name);
 void copy_name_of_this_thread(char (&name)[16]);
 
-// Puts the calling thread back to how a new thread looks after a callback ran on it, and says
-// whether that was possible. It is not when thread-specific data was set: its destructors run
-// only when a thread ends.
-bool make_as_if_new();
-
 // True when the process's first thread has ended (pthread_exit in main). It then owns no robust
 // list any more, which every running thread of glibc does.
 bool first_thread_has_ended();
@@ -44,6 +39,9 @@ bool first_thread_has_ended();
 // Arranges that `at_exit` runs on the calling thread when it ends; once per thread is enough.
 // Async-signal-safe; does nothing where glibc would have to allocate for it.
 void watch_end_of_this_thread(void (*at_exit)(void*));
+
+// True for the key by which that is arranged.
+bool is_end_watch(pthread_key_t key);
 
 // Ends the calling thread if it has been cancelled (C17).
 void cancellation_point();

@@ -1,0 +1,85 @@
+// Comparing a thread with a new one. Owns nothing; runs on the thread in question.
+#include "sys/newness.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <link.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "sys/signals.h"
+#include "sys/thread.h"
+
+namespace inflight::sys {
+namespace {
+
+long scheduling_policy() { return call(SYS_sched_getscheduler, 0L); }
+long nice_value() { return call(SYS_getpriority, long{PRIO_PROCESS}, 0L); }
+
+void read_affinity(cpu_set_t& set) {
+  CPU_ZERO(&set);
+  call(SYS_sched_getaffinity, 0L, static_cast<long>(sizeof set), &set);
+}
+
+bool contains(const dl_phdr_info& object, const void* address) {
+  const auto target = reinterpret_cast<uintptr_t>(address);
+  for (int i = 0; i < object.dlpi_phnum; ++i) {
+    const auto& part = object.dlpi_phdr[i];
+    const uintptr_t start = object.dlpi_addr + part.p_vaddr;
+    if (part.p_type == PT_LOAD && target >= start && target < start + part.p_memsz) return true;
+  }
+  return false;
+}
+
+bool all_zero(const char* bytes, size_t count) {
+  return count == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, count - 1) == 0);
+}
+
+// Stops at an object whose thread-local data differs from how every thread's begins: from the
+// image in its file, and zeros. libc's own (errno, malloc's cache) is nobody's business, and this
+// library's says only that the thread has been seen.
+int differs(dl_phdr_info* object, size_t, void*) {
+  if (object->dlpi_tls_modid == 0 || object->dlpi_tls_data == nullptr) return 0;
+  if (contains(*object, reinterpret_cast<const void*>(&getpid)) ||
+      contains(*object, reinterpret_cast<const void*>(&all_zero))) {
+    return 0;
+  }
+  for (int i = 0; i < object->dlpi_phnum; ++i) {
+    const auto& part = object->dlpi_phdr[i];
+    if (part.p_type != PT_TLS) continue;
+    const auto* data = static_cast<const char*>(object->dlpi_tls_data);
+    const auto* image = reinterpret_cast<const char*>(object->dlpi_addr + part.p_vaddr);
+    if (memcmp(data, image, part.p_filesz) != 0) return 1;
+    if (!all_zero(data + part.p_filesz, part.p_memsz - part.p_filesz)) return 1;
+  }
+  return 0;
+}
+
+bool has_specific_data() {
+  for (pthread_key_t key = 0; key < PTHREAD_KEYS_MAX; ++key) {
+    if (!is_end_watch(key) && pthread_getspecific(key) != nullptr) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Newness::Newness() : policy_(scheduling_policy()), nice_(nice_value()) { read_affinity(affinity_); }
+
+bool Newness::restore() const {
+  if (has_specific_data() || dl_iterate_phdr(differs, nullptr) != 0) return false;
+  cpu_set_t affinity;
+  read_affinity(affinity);
+  if (!CPU_EQUAL(&affinity, &affinity_)) return false;
+  if (scheduling_policy() != policy_ || nice_value() != nice_) return false;
+  pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, nullptr);
+  pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, nullptr);
+  stack_t none{};
+  none.ss_flags = SS_DISABLE;
+  call(SYS_sigaltstack, &none, 0L);
+  errno = 0;
+  return true;
+}
+
+}  // namespace inflight::sys
