@@ -35,6 +35,13 @@ enum class State : uint8_t { free, waiting, moving, queued, armed, running, sett
 // Who finished it, for the statistics.
 enum class Carrier : uint8_t { caller, kaio, ring, stream, pool };
 
+// Where the stream engine has a request.
+enum class Place : uint8_t {
+  fresh,  // not yet tried
+  inbox,  // to be polled, or handed to the ring
+  polled,
+};
+
 enum class FileKind : uint8_t {
   closed,  // no such descriptor when it was submitted
   disk,    // regular files and block devices: positional, finite
@@ -62,7 +69,7 @@ struct Request {
   bool is_socket;
   bool may_block;  // carried by the pool although it may wait for ever
   bool in_lane;
-  bool posted;  // in Streams::armed and polled, rather than in its inbox
+  Place place;  // which of the stream engine's queues it is in
 
   File* file;
   Group* group;

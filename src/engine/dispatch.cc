@@ -85,7 +85,7 @@ void launch_stream(Process& process, Request& request, Effects& effects) {
     return give_to_pool(process, request, effects);
   }
   sys::Guard guard(process.core.lock);
-  arm(process, request, effects);
+  arm(process, request, try_here, effects);
 }
 
 void launch_disk(Process& process, Request& request, Effects& effects) {

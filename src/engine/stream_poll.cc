@@ -26,7 +26,7 @@ void StreamThread::take_news_for_poll() {
       if (request->state == State::queued) {
         push(process_, *request, effects);
       } else {
-        request->posted = true;
+        request->place = core::Place::polled;
         streams.armed.push_back(*request);
       }
     }
@@ -109,7 +109,7 @@ void StreamThread::turn_with_poll() {
     idle = nothing_to_do();
     // No poll is under way here, so no file of a stopped request is held.
     publish_sync(streams.sync_wanted);
-    const bool news = !streams.inbox.empty();
+    const bool news = !streams.inbox.empty() || !streams.fresh.empty();
     if (fits && !news) streams.sleeper.store(static_cast<int>(sys::thread_id()));
     if (news) return;
   }

@@ -15,6 +15,7 @@ using core::State;
 
 // Completions are told apart by their user data: a ticket's low word is an index below 2^26.
 constexpr uint64_t kPollTag = uint64_t{1} << 31;
+constexpr size_t kCopiedHere = 64 * 1024;
 constexpr uint64_t kRemovalData = ~uint64_t{0};
 
 constexpr timespec kIdle{kIdleMilliseconds / 1000, kIdleMilliseconds % 1000 * 1'000'000};
@@ -28,6 +29,8 @@ void fill_positional(io_uring_sqe& entry, const Request& request) {
   entry.opcode = opcode_of(request);
   entry.fd = request.fd;
   entry.user_data = request.ticket();
+  // In the kernel's threads: a long copy here would hold up all that comes behind it (C8).
+  if (request.is_transfer() && request.length > kCopiedHere) entry.flags = IOSQE_ASYNC;
   if (request.operation == core::Operation::fdatasync) entry.fsync_flags = IORING_FSYNC_DATASYNC;
   if (!request.is_transfer()) return;
   entry.addr = reinterpret_cast<uint64_t>(request.next_byte());
@@ -45,6 +48,7 @@ void StreamThread::run() {
     streams.no_ring = true;
   }
   do {
+    try_fresh();
     if (use_ring_) {
       turn_with_ring();
     } else {
@@ -58,8 +62,8 @@ void StreamThread::run() {
 
 bool StreamThread::nothing_to_do() const {
   const Streams& streams = process_.streams;
-  return streams.inbox.empty() && streams.armed.empty() && streams.in_ring == 0 &&
-         streams.removal_count == 0 && removals_in_flight_ == 0 &&
+  return streams.fresh.empty() && streams.inbox.empty() && streams.armed.empty() &&
+         streams.in_ring == 0 && streams.removal_count == 0 && removals_in_flight_ == 0 &&
          streams.sync_wanted == streams.sync_done.load(std::memory_order_relaxed);
 }
 
@@ -89,7 +93,7 @@ bool StreamThread::post_one(Request& request) {
     fill_positional(*entry, request);
     return true;
   }
-  request.posted = true;
+  request.place = core::Place::polled;
   streams.armed.push_back(request);
   entry->opcode = IORING_OP_POLL_ADD;
   entry->fd = request.fd;
@@ -138,7 +142,7 @@ void StreamThread::turn_with_ring() {
     const bool posted_all = post_news_to_ring();
     wanted = streams.sync_wanted;
     const bool in_sync = wanted == streams.sync_done.load(std::memory_order_relaxed);
-    may_sleep = posted_all && in_sync;
+    may_sleep = posted_all && in_sync && streams.fresh.empty();
     idle = may_sleep && nothing_to_do();
     if (may_sleep) streams.sleeper.store(static_cast<int>(sys::thread_id()));
   }
@@ -151,7 +155,7 @@ void StreamThread::turn_with_ring() {
   }
   io_uring_cqe completion;
   while (ring_.take(completion)) on_completion(completion);
-  if (!may_sleep && removals_in_flight_ == 0) {
+  if (removals_in_flight_ == 0) {
     sys::Guard guard(process_.core.lock);
     if (streams.removal_count == 0) publish_sync(wanted);
   }
@@ -212,26 +216,48 @@ void StreamThread::on_ready(core::Ticket ticket) {
   {
     sys::Guard guard(process_.core.lock);
     request = core::find(process_.core, ticket);
-    if (request == nullptr || request->state != State::armed || !request->posted) return;
+    if (request == nullptr || request->state != State::armed) return;
+    if (request->place != core::Place::polled) return;
     process_.streams.armed.remove(*request);
     request->state = State::moving;
   }
+  attempt(*request, true);
+}
+
+void StreamThread::try_fresh() {
+  for (;;) {
+    Request* request;
+    {
+      sys::Guard guard(process_.core.lock);
+      request = process_.streams.fresh.pop_front();
+      if (request == nullptr) return;
+      request->state = State::moving;
+    }
+    attempt(*request, false);
+  }
+}
+
+void StreamThread::attempt(Request& request, bool ready) {
   long result = 0;
   const Step step =
-      request->may_block ? Step::impossible : transfer_without_waiting(*request, result);
+      request.may_block ? Step::impossible : transfer_without_waiting(request, result);
   Effects effects;
   {
     sys::Guard guard(process_.core.lock);
     switch (step) {
       case Step::ended:
-        end_request(process_, *request, result, effects);
+        end_request(process_, request, result, effects);
         break;
       case Step::waits:
-        arm(process_, *request, effects);
+        arm(process_, request, true, effects);
         break;
       case Step::impossible:
-        request->may_block = true;
-        push(process_, *request, effects);
+        request.may_block = true;
+        if (ready) {
+          push(process_, request, effects);
+        } else {
+          arm(process_, request, true, effects);
+        }
         break;
     }
   }

@@ -28,7 +28,9 @@ class StreamThread {
   long poll_pieces(size_t count, const timespec* timeout);
 
   // Both.
+  void try_fresh();
   void on_ready(core::Ticket ticket);
+  void attempt(core::Request& request, bool ready);
   bool nothing_to_do() const;
   bool ends_when_idle();
   void publish_sync(uint32_t wanted);

@@ -17,13 +17,14 @@ namespace inflight::engine {
 namespace {
 
 using core::Effects;
+using core::Place;
 using core::Request;
 using core::State;
 
-void post(Process& process, Request& request, Effects& effects) {
+void post(Process& process, Request& request, Place place, Effects& effects) {
   Streams& streams = process.streams;
-  request.posted = false;
-  streams.inbox.push_back(request);
+  request.place = place;
+  (place == Place::fresh ? streams.fresh : streams.inbox).push_back(request);
   effects.nudge = true;
   if (!streams.alive && !streams.wanted) {
     streams.wanted = true;
@@ -35,22 +36,22 @@ void post(Process& process, Request& request, Effects& effects) {
 
 bool ring_is_possible(const Process& process) { return !process.streams.no_ring; }
 
-void arm(Process& process, Request& request, Effects& effects) {
+void arm(Process& process, Request& request, bool tried, Effects& effects) {
   request.state = State::armed;
   request.carrier = core::Carrier::stream;
-  post(process, request, effects);
+  post(process, request, tried ? Place::inbox : Place::fresh, effects);
 }
 
 void push_to_ring(Process& process, Request& request, Effects& effects) {
   request.state = State::queued;
   request.carrier = core::Carrier::ring;
-  post(process, request, effects);
+  post(process, request, Place::inbox, effects);
 }
 
 void remove_from_streams(Process& process, Request& request, Effects& effects) {
   Streams& streams = process.streams;
-  if (!request.posted) {
-    streams.inbox.remove(request);
+  if (request.place != Place::polled) {
+    (request.place == Place::fresh ? streams.fresh : streams.inbox).remove(request);
     return;
   }
   streams.armed.remove(request);

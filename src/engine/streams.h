@@ -21,8 +21,9 @@ struct Process;
 struct Streams {
   static constexpr int kRemovals = 256;
 
-  core::RequestQueue inbox;  // not yet seen by the thread: armed ones, and queued positional ones
-  core::RequestQueue armed;  // their poll is posted
+  core::RequestQueue fresh;          // armed, and to be tried before they are polled
+  core::RequestQueue inbox;          // armed and to be polled, or positional and to be posted
+  core::RequestQueue armed;          // polled
   core::Ticket removals[kRemovals];  // polls to take back
   int removal_count;                 // over kRemovals: take back every poll, and post anew
   uint32_t in_ring;                  // positional requests the kernel has
@@ -37,8 +38,9 @@ struct Streams {
 // True if positional requests can go to the ring (or may be able to: it is not open yet).
 bool ring_is_possible(const Process& process);
 
-// Lock held: a stream request that must wait for readiness, a positional one for the ring.
-void arm(Process& process, core::Request& request, core::Effects& effects);
+// Lock held: a stream request that must wait for readiness (or be `tried` first), a positional
+// one for the ring.
+void arm(Process& process, core::Request& request, bool tried, core::Effects& effects);
 void push_to_ring(Process& process, core::Request& request, core::Effects& effects);
 // Lock held: an armed or ring-queued request leaves.
 void remove_from_streams(Process& process, core::Request& request, core::Effects& effects);

@@ -18,24 +18,31 @@ using engine::Process;
 using engine::Stopped;
 
 constexpr long kMomentMicroseconds = 20;
+constexpr long kLingerMilliseconds = 100;
 
 // What one look at the requests of the range has shown.
 struct Look {
   bool undecided = false;  // one is in State::moving
   bool waits = false;      // one on a disk file must finish first
+  bool lingers = false;    // one may or may not finish
   bool released = false;   // a stream was stopped while it was polled
 };
 
 bool must_finish(const Request& request) {
-  // Of an unusual file nobody knows whether it ever will; the kernel holds it meanwhile.
   if (request.kind == FileKind::disk) return true;
   return request.state == State::running && !request.may_block;
 }
 
+// A worker has it, and nobody knows whether it will ever finish.
+bool may_linger(const Request& request) {
+  return request.state == State::running && request.may_block;
+}
+
 void look_at(Process& process, Request& request, Wait& wait, Look& look, Effects& effects) {
-  if (must_finish(request)) {
-    if (!look.waits) wait.watch(request.first_waiter);
-    look.waits = true;
+  const bool finite = must_finish(request);
+  if (finite || may_linger(request)) {
+    if (!look.waits && !look.lingers) wait.watch(request.first_waiter);
+    (finite ? look.waits : look.lingers) = true;
     return;
   }
   look.released |= request.state == State::armed;
@@ -95,6 +102,7 @@ void ClosingScope::end() {
 
 void ClosingScope::settle_requests() const {
   if (sys::process_id() != process_->pid) return;
+  bool lingered = false;
   for (;;) {
     core::WaitLink link;
     Wait wait(*process_, &link);
@@ -107,7 +115,13 @@ void ClosingScope::settle_requests() const {
     }
     if (look.released) engine::sync_streams(*process_);
     if (look.waits) {
-      wait.sleep_through();
+      wait.sleep_through(nullptr);
+    } else if (look.lingers && !lingered) {
+      // Long enough for the worker to have entered the system call: then the kernel holds the
+      // file, whatever becomes of its number.
+      const timespec deadline = sys::deadline_after(kLingerMilliseconds);
+      wait.sleep_through(&deadline);
+      lingered = true;
     } else if (look.undecided) {
       sys::nap(kMomentMicroseconds);
     } else {

@@ -139,8 +139,10 @@ int Wait::sleep(const timespec* deadline) {
   return 0;
 }
 
-void Wait::sleep_through() {
-  while (!fired()) sys::futex_wait(waiter_.fired, 0, nullptr, false);
+void Wait::sleep_through(const timespec* deadline) {
+  while (!fired()) {
+    if (sys::futex_wait(waiter_.fired, 0, deadline, false) == -ETIMEDOUT) return;
+  }
 }
 
 void Wait::unlink() {

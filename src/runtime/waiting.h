@@ -29,8 +29,8 @@ class Wait {
   // Sleeps until one of them has finished: 0, -EINTR or -ETIMEDOUT. A cancellation point.
   int sleep(const timespec* deadline);
 
-  // The same, and nothing ends it early.
-  void sleep_through();
+  // The same, and neither a handler nor cancellation ends it.
+  void sleep_through(const timespec* deadline);
 
  private:
   static void abandoned(void* self) { static_cast<Wait*>(self)->unlink(); }

@@ -1,0 +1,41 @@
+# Registers the tests of one GoogleTest program once for every way the library can carry requests.
+#
+# A mode is a name, one environment variable that brings it about, and what must not be touched
+# otherwise: the same program runs in all of them. Test names read MODE.Suite.Test, so that
+# `ctest -R uring.C05` works; labels are the mode and the folder.
+include(GoogleTest)
+
+set(INFLIGHT_TEST_TIMEOUT 120)
+
+set(inflight_mode_auto "INFLIGHT_ENGINE=auto")
+set(inflight_mode_uring "INFLIGHT_ENGINE=uring")
+set(inflight_mode_kaio "INFLIGHT_ENGINE=kaio")
+set(inflight_mode_threads "INFLIGHT_ENGINE=threads")
+# The test's main program forbids these system calls to itself, as a sandbox would.
+set(inflight_mode_nouring "INFLIGHT_TEST_FORBID=io_uring")
+set(inflight_mode_bare "INFLIGHT_TEST_FORBID=io_uring,io_submit")
+# For the program that is not linked with the library.
+set(inflight_mode_preload "LD_PRELOAD=${CMAKE_BINARY_DIR}/libinflight.so")
+# For programs that are the same under every engine.
+set(inflight_mode_unit "")
+
+# The properties are set by a script that ctest reads after the list of tests: gtest_discover_tests
+# itself cannot pass on a property whose value is a list, as labels and environments are.
+function(inflight_add_mode target mode label)
+  set(list ${target}_${mode}_tests)
+  gtest_discover_tests(
+    ${target}
+    TEST_PREFIX "${mode}."
+    TEST_LIST ${list}
+    DISCOVERY_MODE PRE_TEST
+    DISCOVERY_TIMEOUT 60)
+  set(environment ${inflight_mode_${mode}} ${INFLIGHT_SANITIZER_ENVIRONMENT})
+  set(script ${CMAKE_CURRENT_BINARY_DIR}/${list}.cmake)
+  file(
+    WRITE ${script}
+    "foreach(test IN LISTS ${list})\n"
+    "  set_tests_properties(\${test} PROPERTIES TIMEOUT ${INFLIGHT_TEST_TIMEOUT}\n"
+    "    LABELS \"${mode};${label}\" ENVIRONMENT \"${environment}\")\n"
+    "endforeach()\n")
+  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${script})
+endfunction()

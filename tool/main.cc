@@ -1,0 +1,133 @@
+// The `inflight` command: reads the arguments, hands over to one file per subcommand.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstddef>
+#include <cstdio>
+#include <exception>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "failure.h"
+#include "run_command.h"
+#include "stats_command.h"
+
+namespace {
+
+constexpr const char* kStatsFooter =
+    "Pages are left by programs that ran with INFLIGHT_STATS=DIRECTORY in their environment. They\n"
+    "may be read while the program runs.\n\n"
+    "Exit code: 0 all pages were read; 1 there was none, or one could not be read (the others are\n"
+    "still printed); 2 the command line was wrong.\n\n"
+    "Example: inflight run --stats /tmp/pages fio job.fio && inflight stats /tmp/pages";
+
+constexpr const char* kRunFooter =
+    "Everything from PROGRAM on belongs to the program. Statically linked and set-user-ID "
+    "programs\n"
+    "cannot be served: the dynamic linker does not preload into them.\n\n"
+    "Exit code: the program's own; 125 the library or the statistics directory is missing; 126 "
+    "the\n"
+    "program cannot be executed; 127 there is no such program; 2 the command line was wrong.\n\n"
+    "Example: inflight run --engine threads --stats /tmp/pages fio --ioengine=posixaio job.fio";
+
+CLI::App* add_stats(CLI::App& app, tool::StatsOptions& options) {
+  CLI::App* stats = app.add_subcommand("stats", "Add up what programs on inflight counted");
+  stats->add_option("paths", options.paths, "directories of pages, or single pages (*.stats)")
+      ->required()
+      ->type_name("DIRECTORY|FILE");
+  CLI::Option* json = stats->add_flag("--json", options.json, "print JSON: each page, and the sum");
+  stats->add_flag("--each", options.each, "print one table per process instead of the sum")
+      ->excludes(json);
+  stats->footer(kStatsFooter);
+  return stats;
+}
+
+// PROGRAM is cut off before CLI11 sees it, so its own usage line would not name it.
+class RunFormatter : public CLI::Formatter {
+ public:
+  std::string make_usage(const CLI::App*, std::string) const override {
+    return "Usage: inflight run [OPTIONS] PROGRAM [ARGUMENTS...]\n";
+  }
+};
+
+CLI::App* add_run(CLI::App& app, tool::RunOptions& options) {
+  CLI::App* run = app.add_subcommand("run", "Run a program on inflight (by LD_PRELOAD)");
+  run->add_option("--engine", options.engine, "sets INFLIGHT_ENGINE")
+      ->type_name("ENGINE")
+      ->check(CLI::IsMember({"auto", "uring", "kaio", "threads"}));
+  run->add_option("--stats", options.stats, "sets INFLIGHT_STATS; made if missing")
+      ->type_name("DIRECTORY");
+  run->add_option("--threads", options.threads, "sets INFLIGHT_THREADS")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1024));
+  run->add_option("--library", options.library,
+                  "preload this library, not the one next to the tool")
+      ->type_name("FILE");
+  run->formatter(std::make_shared<RunFormatter>());
+  run->footer(kRunFooter);
+  return run;
+}
+
+// Where the program's own command line begins, which CLI11 must not look at: at the first word
+// after `run` that is neither an option of ours nor an option's value, or behind `--`.
+size_t find_program(const CLI::App& run, std::vector<std::string>& words) {
+  for (size_t place = 1; place < words.size(); ++place) {
+    const std::string& word = words[place];
+    if (word == "--") {
+      words.erase(words.begin() + static_cast<ptrdiff_t>(place));
+      return place;
+    }
+    if (word.size() < 2 || word[0] != '-') return place;
+    const CLI::Option* option = run.get_option_no_throw(word);
+    if (option != nullptr && option->get_items_expected_max() > 0) ++place;
+  }
+  return words.size();
+}
+
+int run_tool(int argc, char** argv) {
+  CLI::App app{"inflight: POSIX asynchronous I/O that is served well"};
+  app.name("inflight");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "inflight " INFLIGHT_TOOL_VERSION);
+  app.failure_message([](const CLI::App*, const CLI::Error& error) {
+    return fmt::format("inflight: {} (see inflight --help)\n", error.what());
+  });
+  app.footer("inflight SUBCOMMAND --help tells more, exit codes too.");
+  tool::StatsOptions stats_options;
+  tool::RunOptions run_options;
+  CLI::App* stats = add_stats(app, stats_options);
+  CLI::App* run = add_run(app, run_options);
+  std::vector<std::string> words(argv + 1, argv + argc);
+  if (!words.empty() && words[0] == run->get_name()) {
+    const auto program = words.begin() + static_cast<ptrdiff_t>(find_program(*run, words));
+    run_options.command.assign(program, words.end());
+    words.erase(program, words.end());
+  }
+  try {
+    std::reverse(words.begin(), words.end());  // as CLI11 wants a vector
+    app.parse(words);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? tool::kSuccess : tool::kUsage;
+  }
+  if (stats->parsed()) return tool::print_stats(stats_options);
+  if (run_options.command.empty()) {
+    throw tool::Failure(tool::kUsage, "which program? (see inflight run --help)");
+  }
+  tool::run_program(run_options);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run_tool(argc, argv);
+  } catch (const tool::Failure& failure) {
+    fmt::print(stderr, "inflight: {}\n", failure.what());
+    return failure.code();
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "inflight: {}\n", error.what());
+    return tool::kNothingRead;
+  }
+}

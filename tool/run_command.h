@@ -1,0 +1,20 @@
+// `inflight run`: starts a program with the library preloaded.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace tool {
+
+struct RunOptions {
+  std::string library;  // empty: the one next to this tool
+  std::string engine;   // empty: whatever INFLIGHT_ENGINE says
+  std::string stats;    // empty: whatever INFLIGHT_STATS says
+  std::string threads;  // empty: whatever INFLIGHT_THREADS says
+  std::vector<std::string> command;
+};
+
+// Becomes the program; comes back only by a Failure.
+[[noreturn]] void run_program(const RunOptions& options);
+
+}  // namespace tool
