@@ -38,7 +38,7 @@ enum class Carrier : uint8_t { caller, kaio, ring, stream, pool };
 // Where the stream engine has a request.
 enum class Place : uint8_t {
   fresh,  // not yet tried
-  inbox,  // to be polled, or handed to the ring
+  inbox,  // to be polled
   polled,
 };
 

@@ -179,7 +179,7 @@ Stopped stop(Process& process, Request& request, bool closing, Effects& effects)
       if (request.carrier == core::Carrier::ring) {
         remove_from_streams(process, request, effects);
       } else {
-        remove_from_pool(process, request);
+        process.pool.queue.remove(request);
       }
       break;
     case State::armed:

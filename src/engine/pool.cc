@@ -98,7 +98,7 @@ Request* next_request(Process& process) {
       --pool.called;
     } else {
       --pool.idle;
-      if (slept == -ETIMEDOUT && pool.nonempty == 0) break;
+      if (slept == -ETIMEDOUT && pool.queue.empty()) break;
     }
   }
   --pool.workers;
@@ -113,8 +113,7 @@ void push(Process& process, Request& request, core::Effects& effects) {
   Pool& pool = process.pool;
   request.state = core::State::queued;
   request.carrier = core::Carrier::pool;
-  pool.queues[request.priority].push_back(request);
-  pool.nonempty |= 1U << request.priority;
+  pool.queue.push(request);
   if (pool.idle > 0) {
     --pool.idle;
     ++pool.called;
@@ -125,22 +124,16 @@ void push(Process& process, Request& request, core::Effects& effects) {
   }
 }
 
-void remove_from_pool(Process& process, Request& request) {
-  core::RequestQueue& queue = process.pool.queues[request.priority];
-  queue.remove(request);
-  if (queue.empty()) process.pool.nonempty &= ~(1U << request.priority);
-}
-
 Request* take_from_pool(Process& process, core::Effects& effects) {
   Pool& pool = process.pool;
-  if (pool.nonempty == 0) return nullptr;
-  Request* request = pool.queues[__builtin_ctz(pool.nonempty)].first();
-  remove_from_pool(process, *request);
+  Request* request = pool.queue.first();
+  if (request == nullptr) return nullptr;
+  pool.queue.remove(*request);
   request->state = core::State::running;
   if (request->may_block) {
     ++pool.blocked;
     // Those behind it must not wait for a worker that may never come back.
-    if (pool.nonempty != 0 && pool.blocked < Pool::kMostBlocked) want_worker(pool, effects);
+    if (!pool.queue.empty() && pool.blocked < Pool::kMostBlocked) want_worker(pool, effects);
   }
   return request;
 }

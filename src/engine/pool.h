@@ -2,21 +2,20 @@
 // or blocks for a bounded time (buffered writes, fsync, large or cold reads), and what no other
 // engine can carry.
 //
-// Requests wait in one queue per priority (C11). Guarded by the process lock.
+// Guarded by the process lock.
 #pragma once
 
 #include "core/core.h"
+#include "core/priority_queue.h"
 
 namespace inflight::engine {
 
 struct Process;
 
 struct Pool {
-  static constexpr int kPriorities = 21;  // AIO_PRIO_DELTA_MAX is 20
   static constexpr int kMostBlocked = 1024;
 
-  core::RequestQueue queues[kPriorities];
-  uint32_t nonempty;        // bit p: queues[p] holds something
+  core::PriorityQueue queue;
   sys::FutexWord doorbell;  // idle workers sleep here
   int workers;
   int idle;      // of those, asleep and not yet called
@@ -28,8 +27,6 @@ struct Pool {
 
 // Lock held.
 void push(Process& process, core::Request& request, core::Effects& effects);
-void remove_from_pool(Process& process, core::Request& request);
-
 // Takes a queued request; null if there is none. Lock held.
 core::Request* take_from_pool(Process& process, core::Effects& effects);
 

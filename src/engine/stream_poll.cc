@@ -9,7 +9,6 @@ namespace inflight::engine {
 namespace {
 
 using core::Request;
-using core::State;
 
 constexpr timespec kIdle{kIdleMilliseconds / 1000, kIdleMilliseconds % 1000 * 1'000'000};
 constexpr timespec kAgain{0, 5'000'000};  // when the kernel will not wait for the whole list
@@ -23,12 +22,12 @@ void StreamThread::take_news_for_poll() {
   {
     sys::Guard guard(process_.core.lock);
     while (Request* request = streams.inbox.pop_front()) {
-      if (request->state == State::queued) {
-        push(process_, *request, effects);
-      } else {
-        request->place = core::Place::polled;
-        streams.armed.push_back(*request);
-      }
+      request->place = core::Place::polled;
+      streams.armed.push_back(*request);
+    }
+    while (Request* request = streams.positional.first()) {
+      streams.positional.remove(*request);
+      push(process_, *request, effects);
     }
   }
   carry_out(process_, effects);
@@ -109,7 +108,8 @@ void StreamThread::turn_with_poll() {
     idle = nothing_to_do();
     // No poll is under way here, so no file of a stopped request is held.
     publish_sync(streams.sync_wanted);
-    const bool news = !streams.inbox.empty() || !streams.fresh.empty();
+    const bool news =
+        !streams.inbox.empty() || !streams.fresh.empty() || !streams.positional.empty();
     if (fits && !news) streams.sleeper.store(static_cast<int>(sys::thread_id()));
     if (news) return;
   }

@@ -63,7 +63,8 @@ void StreamThread::run() {
 bool StreamThread::nothing_to_do() const {
   const Streams& streams = process_.streams;
   return streams.fresh.empty() && streams.inbox.empty() && streams.armed.empty() &&
-         streams.in_ring == 0 && streams.removal_count == 0 && removals_in_flight_ == 0 &&
+         streams.positional.empty() && streams.in_ring == 0 && streams.removal_count == 0 &&
+         removals_in_flight_ == 0 &&
          streams.sync_wanted == streams.sync_done.load(std::memory_order_relaxed);
 }
 
@@ -82,23 +83,28 @@ void StreamThread::publish_sync(uint32_t wanted) {
   sys::futex_wake(&done, INT32_MAX);
 }
 
-bool StreamThread::post_one(Request& request) {
+bool StreamThread::post_poll(Request& request) {
   io_uring_sqe* entry = ring_.next_entry();
   if (entry == nullptr) return false;
   Streams& streams = process_.streams;
   streams.inbox.remove(request);
-  if (request.state == State::queued) {
-    request.state = State::running;
-    ++streams.in_ring;
-    fill_positional(*entry, request);
-    return true;
-  }
-  request.place = core::Place::polled;
   streams.armed.push_back(request);
+  request.place = core::Place::polled;
   entry->opcode = IORING_OP_POLL_ADD;
   entry->fd = request.fd;
   entry->poll32_events = request.is_write() ? POLLOUT : POLLIN;
   entry->user_data = request.ticket() | kPollTag;
+  return true;
+}
+
+bool StreamThread::post_positional(Request& request) {
+  io_uring_sqe* entry = ring_.next_entry();
+  if (entry == nullptr) return false;
+  Streams& streams = process_.streams;
+  streams.positional.remove(request);
+  request.state = State::running;
+  ++streams.in_ring;
+  fill_positional(*entry, request);
   return true;
 }
 
@@ -127,7 +133,11 @@ bool StreamThread::post_news_to_ring() {
   Streams& streams = process_.streams;
   // Removals last: the poll they name is then posted already, whenever it was armed.
   while (Request* request = streams.inbox.first()) {
-    if (!post_one(*request)) return false;
+    if (!post_poll(*request)) return false;
+  }
+  while (Request* request = streams.positional.first()) {
+    if (streams.in_ring == Streams::kMostInRing) break;  // the next completion makes room
+    if (!post_positional(*request)) return false;
   }
   return post_removals();
 }

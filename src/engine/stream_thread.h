@@ -14,7 +14,8 @@ class StreamThread {
  private:
   // With the ring.
   bool post_news_to_ring();  // false: the queue is full and more news wait
-  bool post_one(core::Request& request);
+  bool post_poll(core::Request& request);
+  bool post_positional(core::Request& request);
   bool post_removals();
   void turn_with_ring();
   void on_completion(const io_uring_cqe& completion);

@@ -21,10 +21,7 @@ using core::Place;
 using core::Request;
 using core::State;
 
-void post(Process& process, Request& request, Place place, Effects& effects) {
-  Streams& streams = process.streams;
-  request.place = place;
-  (place == Place::fresh ? streams.fresh : streams.inbox).push_back(request);
+void tell_thread(Streams& streams, Effects& effects) {
   effects.nudge = true;
   if (!streams.alive && !streams.wanted) {
     streams.wanted = true;
@@ -37,19 +34,27 @@ void post(Process& process, Request& request, Place place, Effects& effects) {
 bool ring_is_possible(const Process& process) { return !process.streams.no_ring; }
 
 void arm(Process& process, Request& request, bool tried, Effects& effects) {
+  Streams& streams = process.streams;
   request.state = State::armed;
   request.carrier = core::Carrier::stream;
-  post(process, request, tried ? Place::inbox : Place::fresh, effects);
+  request.place = tried ? Place::inbox : Place::fresh;
+  (tried ? streams.inbox : streams.fresh).push_back(request);
+  tell_thread(streams, effects);
 }
 
 void push_to_ring(Process& process, Request& request, Effects& effects) {
   request.state = State::queued;
   request.carrier = core::Carrier::ring;
-  post(process, request, Place::inbox, effects);
+  process.streams.positional.push(request);
+  tell_thread(process.streams, effects);
 }
 
 void remove_from_streams(Process& process, Request& request, Effects& effects) {
   Streams& streams = process.streams;
+  if (request.state == State::queued) {
+    streams.positional.remove(request);
+    return;
+  }
   if (request.place != Place::polled) {
     (request.place == Place::fresh ? streams.fresh : streams.inbox).remove(request);
     return;

@@ -13,6 +13,7 @@
 #pragma once
 
 #include "core/core.h"
+#include "core/priority_queue.h"
 
 namespace inflight::engine {
 
@@ -20,10 +21,13 @@ struct Process;
 
 struct Streams {
   static constexpr int kRemovals = 256;
+  // So many positional requests the kernel gets at once; the others wait here by priority (C11).
+  static constexpr uint32_t kMostInRing = 64;
 
-  core::RequestQueue fresh;          // armed, and to be tried before they are polled
-  core::RequestQueue inbox;          // armed and to be polled, or positional and to be posted
-  core::RequestQueue armed;          // polled
+  core::RequestQueue fresh;  // armed, and to be tried before they are polled
+  core::RequestQueue inbox;  // armed, and to be polled
+  core::RequestQueue armed;  // polled
+  core::PriorityQueue positional;
   core::Ticket removals[kRemovals];  // polls to take back
   int removal_count;                 // over kRemovals: take back every poll, and post anew
   uint32_t in_ring;                  // positional requests the kernel has

@@ -386,4 +386,5 @@ TEST_F(C16_Signals, TheFirstRequestOfAProcessMayBeAFileReadInAHandlerOverMalloc)
   if (support::engine() != "auto") GTEST_SKIP() << kNeedsAThread;
   first_request_in_handler();
 }
+
 }  // namespace
