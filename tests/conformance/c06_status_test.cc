@@ -187,6 +187,7 @@ TEST_F(C06_Status, TheDataIsThereWhenTheStatusIs) {
 // "It is one acquire load or little more": so it makes no system call, whatever the state is. In a
 // child whose one thread is killed at any.
 TEST_F(C06_Status, AskingMakesNoSystemCall) {
+  if (support::kSanitized) GTEST_SKIP() << "the sanitizer makes system calls of its own";
   const auto body = [this] {
     Descriptor file = temporary_file("0123456789");
     char buffer[4];

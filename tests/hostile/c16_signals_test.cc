@@ -149,8 +149,20 @@ void storm_handler(int, siginfo_t*, void*) {
   errno = saved;
 }
 
-// One thread's part: `work` is called until the time is over, with the timer firing.
+// The first request that needs a helper thread is another test's subject (see below).
+void have_helpers() {
+  char byte;
+  Pipe pipe;
+  aiocb first = support::block(pipe.reader.get(), &byte, 1);
+  ASSERT_EQ(0, aio_read(&first));
+  ASSERT_EQ(1, write(pipe.writer.get(), "x", 1));
+  ASSERT_EQ(0, wait_for(first));
+}
+
+// One thread's part: `work` is called until the time is over, with the timer firing, and for longer
+// where the machine was too busy for a storm.
 void weather(int file, std::chrono::milliseconds length, const std::function<void(Storm&)>& work) {
+  ASSERT_NO_FATAL_FAILURE(have_helpers());
   auto mine = std::make_unique<Storm>();
   Pipe pipe;
   fcntl(pipe.writer.get(), F_SETFL, O_NONBLOCK);
@@ -163,7 +175,7 @@ void weather(int file, std::chrono::milliseconds length, const std::function<voi
   {
     Interrupter interrupter;
     const auto end = Clock::now() + length;
-    while (Clock::now() < end) work(*mine);
+    while (Clock::now() < end || mine->handled <= 10 || mine->submitted <= 10) work(*mine);
   }
   storm = nullptr;
   // What is left in the pipe's line comes to its end.
@@ -176,8 +188,6 @@ void weather(int file, std::chrono::milliseconds length, const std::function<voi
     take_result(*mine, slot, wait_for(slot.block));
   }
   EXPECT_EQ(0, mine->wrong);
-  EXPECT_GT(mine->handled, 10);
-  EXPECT_GT(mine->submitted, 10);
 }
 
 std::string numbered_bytes() {
@@ -231,13 +241,6 @@ TEST_F(C16_Signals, SeveralThreadsAndTheirHandlersSubmitAtOnce) {
 TEST_F(C16_Signals, HandlersSubmitWhileTheThreadAllocates) {
   Handler handler(test_signal(), storm_handler, SA_RESTART);
   Descriptor file = temporary_file(numbered_bytes());
-  // The very first request is the subject of other tests below.
-  char byte;
-  Pipe pipe;
-  aiocb first = support::block(pipe.reader.get(), &byte, 1);
-  ASSERT_EQ(0, aio_read(&first));
-  ASSERT_EQ(1, write(pipe.writer.get(), "x", 1));
-  ASSERT_EQ(0, wait_for(first));
   weather(file.get(), std::chrono::milliseconds(1000), [&](Storm&) {
     void* pieces[32];
     for (size_t i = 0; i < 32; ++i) pieces[i] = malloc(16 + i * 997);
@@ -327,7 +330,7 @@ TEST_F(C16_Signals, AHandlerMayWaitForTheInterruptedThreadsRequest) {
   {
     Interrupter interrupter(300000);
     const auto end = Clock::now() + std::chrono::milliseconds(700);
-    while (Clock::now() < end) {
+    while (Clock::now() < end || handler_runs <= 10) {
       aiocb reading = support::block(file.get(), bytes, sizeof bytes);
       EXPECT_EQ(0, aio_read(&reading));
       EXPECT_EQ(0, wait_for(reading));
@@ -338,7 +341,6 @@ TEST_F(C16_Signals, AHandlerMayWaitForTheInterruptedThreadsRequest) {
       EXPECT_EQ(0, wait_for(waiting));
     }
   }
-  EXPECT_GT(handler_runs, 10);
   EXPECT_EQ(0, handler_answer);
 }
 
