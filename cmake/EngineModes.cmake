@@ -19,6 +19,23 @@ set(inflight_mode_preload "LD_PRELOAD=${CMAKE_BINARY_DIR}/libinflight.so")
 # For programs that are the same under every engine.
 set(inflight_mode_unit "")
 
+# Tests that a sanitizer makes fail by what it is, with reasons: tests/support/PRESET.skip.
+set(inflight_unfit_tests "")
+if(INFLIGHT_SANITIZE MATCHES "address")
+  set(inflight_skip_list ${PROJECT_SOURCE_DIR}/tests/support/asan-ubsan.skip)
+elseif(INFLIGHT_SANITIZE MATCHES "thread")
+  set(inflight_skip_list ${PROJECT_SOURCE_DIR}/tests/support/tsan.skip)
+endif()
+if(inflight_skip_list)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${inflight_skip_list})
+  file(STRINGS ${inflight_skip_list} lines REGEX "^[^#]")
+  foreach(line IN LISTS lines)
+    string(REGEX REPLACE "  .*" "" name "${line}")
+    list(APPEND inflight_unfit_tests "${name}")
+  endforeach()
+  list(JOIN inflight_unfit_tests "|" inflight_unfit_tests)
+endif()
+
 # The properties are set by a script that ctest reads after the list of tests: gtest_discover_tests
 # itself cannot pass on a property whose value is a list, as labels and environments are.
 function(inflight_add_mode target mode label)
@@ -30,12 +47,15 @@ function(inflight_add_mode target mode label)
     DISCOVERY_MODE PRE_TEST
     DISCOVERY_TIMEOUT 60)
   set(environment ${inflight_mode_${mode}} ${INFLIGHT_SANITIZER_ENVIRONMENT})
+  set(properties "TIMEOUT ${INFLIGHT_TEST_TIMEOUT} LABELS \"${mode};${label}\" ENVIRONMENT \"${environment}\"")
   set(script ${CMAKE_CURRENT_BINARY_DIR}/${list}.cmake)
-  file(
-    WRITE ${script}
-    "foreach(test IN LISTS ${list})\n"
-    "  set_tests_properties(\${test} PROPERTIES TIMEOUT ${INFLIGHT_TEST_TIMEOUT}\n"
-    "    LABELS \"${mode};${label}\" ENVIRONMENT \"${environment}\")\n"
-    "endforeach()\n")
+  file(WRITE ${script} "foreach(test IN LISTS ${list})\n"
+                       "  set_tests_properties(\${test} PROPERTIES ${properties})\n")
+  if(inflight_unfit_tests)
+    file(APPEND ${script} "  if(test MATCHES [[${inflight_unfit_tests}]])\n"
+                          "    set_tests_properties(\${test} PROPERTIES DISABLED TRUE)\n"
+                          "  endif()\n")
+  endif()
+  file(APPEND ${script} "endforeach()\n")
   set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${script})
 endfunction()

@@ -51,14 +51,14 @@ void* address_of(Function* function) {
 }
 
 const Name kNames[] = {
-    {"aio_read", address_of(aio_read)},         {"aio_read64", address_of(aio_read64)},
-    {"aio_write", address_of(aio_write)},       {"aio_write64", address_of(aio_write64)},
-    {"aio_fsync", address_of(aio_fsync)},       {"aio_fsync64", address_of(aio_fsync64)},
-    {"aio_error", address_of(aio_error)},       {"aio_error64", address_of(aio_error64)},
-    {"aio_return", address_of(aio_return)},     {"aio_return64", address_of(aio_return64)},
-    {"aio_suspend", address_of(aio_suspend)},   {"aio_suspend64", address_of(aio_suspend64)},
-    {"aio_cancel", address_of(aio_cancel)},     {"aio_cancel64", address_of(aio_cancel64)},
-    {"lio_listio", address_of(lio_listio)},     {"lio_listio64", address_of(lio_listio64)},
+    {"aio_read", address_of(aio_read)},       {"aio_read64", address_of(aio_read64)},
+    {"aio_write", address_of(aio_write)},     {"aio_write64", address_of(aio_write64)},
+    {"aio_fsync", address_of(aio_fsync)},     {"aio_fsync64", address_of(aio_fsync64)},
+    {"aio_error", address_of(aio_error)},     {"aio_error64", address_of(aio_error64)},
+    {"aio_return", address_of(aio_return)},   {"aio_return64", address_of(aio_return64)},
+    {"aio_suspend", address_of(aio_suspend)}, {"aio_suspend64", address_of(aio_suspend64)},
+    {"aio_cancel", address_of(aio_cancel)},   {"aio_cancel64", address_of(aio_cancel64)},
+    {"lio_listio", address_of(lio_listio)},   {"lio_listio64", address_of(lio_listio64)},
     {"aio_init", address_of(aio_init)},
 };
 

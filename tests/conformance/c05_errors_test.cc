@@ -253,8 +253,8 @@ TEST_F(C05_Errors, LengthsOverTheMaximumAreTheRequestsError) {
 // end would not even be a number, Linux itself says EINVAL, and C4 wants pwrite's answer.
 TEST_F(C05_Errors, TheOffsetMaximumIsAsForPreadAndPwrite) {
   EXPECT_EQ(failed(EFBIG), run(aio_write, support::block(file_.get(), buffer_, 1, INT64_MAX - 1)));
-  for (const off_t offset : {off_t{1} << 45, off_t{1} << 62, INT64_MAX - 20, INT64_MAX - 4,
-                             INT64_MAX - 1, INT64_MAX}) {
+  for (const off_t offset :
+       {off_t{1} << 45, off_t{1} << 62, INT64_MAX - 20, INT64_MAX - 4, INT64_MAX - 1, INT64_MAX}) {
     for (const size_t length : {0, 1, 4, 15}) {
       SCOPED_TRACE(testing::Message() << length << " at " << offset);
       EXPECT_EQ(of_call(pread(file_.get(), buffer_, length, offset)),

@@ -26,11 +26,10 @@ bool forbid_threads() {
   scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
   if (geteuid() == 0) seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, 0);
   // clone3's flags are out of a filter's sight; libc goes back to clone when there is none.
-  const bool set =
-      seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0) == 0 &&
-      seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAGAIN), SCMP_SYS(clone), 1,
-                       SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD)) == 0 &&
-      seccomp_load(filter) == 0;
+  const bool set = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0) == 0 &&
+                   seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAGAIN), SCMP_SYS(clone), 1,
+                                    SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD)) == 0 &&
+                   seccomp_load(filter) == 0;
   seccomp_release(filter);
   return set;
 }

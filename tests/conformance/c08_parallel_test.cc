@@ -128,10 +128,9 @@ TEST_F(C08_Parallel, WaitingRequestsHoldUpNoOtherDescriptor) {
   SocketPair socket;
   support::Terminal terminal;
   const Descriptor counter = support::event_counter();
-  aiocb waiting[] = {support::block(pipe.reader.get(), in_, 1),
-                     support::block(socket.one.get(), in_ + 1, 1),
-                     support::block(terminal.slave.get(), in_ + 2, 1),
-                     support::block(counter.get(), out_, 8)};
+  aiocb waiting[] = {
+      support::block(pipe.reader.get(), in_, 1), support::block(socket.one.get(), in_ + 1, 1),
+      support::block(terminal.slave.get(), in_ + 2, 1), support::block(counter.get(), out_, 8)};
   for (aiocb& request : waiting) ASSERT_EQ(0, aio_read(&request));
   const Descriptor file = temporary_file("0123456789");
   char buffer[4];

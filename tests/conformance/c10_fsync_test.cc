@@ -41,7 +41,8 @@ void expect_barrier(int requests_to, int fsync_to, int operation, bool reads_too
       // Every tenth is larger than the others.
       const size_t size = i % 10 == 0 ? 16 * kPage : kPage;
       char* page = pages.get() + std::min<size_t>(i, kRequests - 16) * kPage;
-      requests[i] = support::block(requests_to, page, size, i * 7 % 100 * static_cast<off_t>(kPage));
+      requests[i] =
+          support::block(requests_to, page, size, i * 7 % 100 * static_cast<off_t>(kPage));
       ASSERT_EQ(0, reads_too && i % 2 == 0 ? aio_read(&requests[i]) : aio_write(&requests[i]));
     }
     aiocb barrier = support::block(fsync_to, nullptr, 0);
@@ -198,8 +199,8 @@ TEST_F(C10_Fsync, LeavesNothingUnwritten) {
     if (state.dirty == 0) GTEST_SKIP() << "this file system keeps nothing back";
     std::vector<aiocb> requests(256);
     for (size_t i = 0; i < requests.size(); ++i) {
-      requests[i] = support::block(file.get(), pages.get() + i * kPage, kPage,
-                                   static_cast<off_t>(i * kPage));
+      requests[i] =
+          support::block(file.get(), pages.get() + i * kPage, kPage, static_cast<off_t>(i * kPage));
       ASSERT_EQ(0, aio_write(&requests[i]));
     }
     EXPECT_EQ(count(0), run(submit, support::block(file.get(), nullptr, 0)));

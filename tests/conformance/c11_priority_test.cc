@@ -113,8 +113,8 @@ TEST_F(C11_Priority, AppendingWritesStayInCallOrder) {
   for (size_t i = 0; i < lines.size(); ++i) {
     lines[i] = std::to_string(i) + "\n";
     expected += lines[i];
-    requests[i] = support::block(i % 2 == 0 ? one.get() : two.get(), lines[i].data(),
-                                 lines[i].size());
+    requests[i] =
+        support::block(i % 2 == 0 ? one.get() : two.get(), lines[i].data(), lines[i].size());
     requests[i].aio_reqprio = rising(static_cast<int>(i));
     ASSERT_EQ(0, aio_write(&requests[i]));
   }
@@ -138,7 +138,8 @@ TEST_F(C11_Priority, StreamReadsAndWritesStayInCallOrder) {
       reads[i].aio_reqprio = rising(static_cast<int>(i));
       ASSERT_EQ(0, aio_read(&reads[i]));
     }
-    for (size_t i = 0; i < writes.size(); ++i) sent.emplace_back(5, static_cast<char>(' ' + i % 90));
+    for (size_t i = 0; i < writes.size(); ++i)
+      sent.emplace_back(5, static_cast<char>(' ' + i % 90));
     for (size_t i = 0; i < writes.size(); ++i) {
       expected += sent[i];
       writes[i] = support::block(in, sent[i].data(), sent[i].size());

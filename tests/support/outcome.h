@@ -25,9 +25,7 @@ inline Outcome failed(int error) { return {error, -1}; }
 inline Outcome count(ssize_t bytes) { return {0, bytes}; }
 
 // What an ordinary call gave; it must be the expression's last use of errno.
-inline Outcome of_call(ssize_t result) {
-  return result < 0 ? failed(errno) : count(result);
-}
+inline Outcome of_call(ssize_t result) { return result < 0 ? failed(errno) : count(result); }
 
 inline Outcome outcome_of(struct aiocb& request) {
   const int status = wait_for(request);
