@@ -91,9 +91,9 @@ void warm_up() {
 
 // Root's write keeps the bit; after `change`, an ordinary user's does not.
 void write_follows(int flags, const std::function<void()>& change) {
+  const NamedFile named;  // removed by this process, which stays root
   EXPECT_EQ(0, in_child([&] {
               support::limit_runtime(std::chrono::seconds(30));
-              NamedFile named;
               Descriptor file = named.open(O_RDWR | flags);
               if (file.get() < 0)
                 return;  // a file system without O_DIRECT: the other flags are tested
