@@ -15,11 +15,17 @@ namespace inflight::core {
 
 struct Closing {
   static constexpr int kMarks = 64;
-  enum class Cover : uint8_t { none, by_this_thread, by_another };
+  enum class Cover : uint8_t {
+    none,
+    by_this_thread,
+    being_settled,  // by another thread, which has not made its system call yet
+    being_closed,   // by another thread, which is about to make it or has made it
+  };
 
   struct Mark {
     std::atomic<uintptr_t> owner;  // the closing thread's control block; 0: free
     std::atomic<uint64_t> range;   // (first + 1) << 32 | last; 0: covers nothing
+    std::atomic<bool> entered;     // the requests are settled, the system call follows
   };
 
   Mark marks[kMarks];
@@ -36,11 +42,16 @@ struct Closing {
       uintptr_t nobody = 0;
       if (mark.owner.load(std::memory_order_relaxed) != 0) continue;
       if (!mark.owner.compare_exchange_strong(nobody, self)) continue;
+      mark.entered.store(false, std::memory_order_relaxed);
       mark.range.store(uint64_t{first + 1} << 32 | last);
       return static_cast<int>(&mark - marks);
     }
     crowd.fetch_add(1);
     return kMarks;
+  }
+
+  void enter(int mark) {
+    if (mark < kMarks) marks[mark].entered.store(true);
   }
 
   void end(int mark) {
@@ -53,14 +64,15 @@ struct Closing {
   }
 
   Cover cover(int fd) const {
-    if (crowd.load() != 0) return Cover::by_another;
+    if (crowd.load() != 0) return Cover::being_closed;
     const auto number = static_cast<uint32_t>(fd);
     for (const Mark& mark : marks) {
       const uint64_t range = mark.range.load();
       if (range == 0 || number < (range >> 32) - 1 || number > static_cast<uint32_t>(range)) {
         continue;
       }
-      return mark.owner.load() == this_thread() ? Cover::by_this_thread : Cover::by_another;
+      if (mark.owner.load() == this_thread()) return Cover::by_this_thread;
+      return mark.entered.load() ? Cover::being_closed : Cover::being_settled;
     }
     return Cover::none;
   }

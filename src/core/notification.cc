@@ -22,9 +22,10 @@ bool read_sigevent(const sigevent& event, Notification& notification) {
       }
       return true;
     case SIGEV_THREAD:
+      if (event.sigev_notify_function == nullptr) return false;
       notification.kind = Notification::Kind::callback;
       notification.function = event.sigev_notify_function;
-      return notification.function != nullptr;
+      return true;
     default:
       return false;
   }

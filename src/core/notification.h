@@ -30,8 +30,8 @@ struct Notification {
   AttributesCopy* attributes;  // owned; null when the callback takes the defaults
 };
 
-// False for a sigevent that means nothing (C5). `attributes` stays null; whoever keeps the
-// notification copies sigev_notify_attributes then.
+// False for a sigevent that means nothing (C5), which then notifies nobody. `attributes` stays
+// null; whoever keeps the notification copies sigev_notify_attributes then.
 bool read_sigevent(const sigevent& event, Notification& notification);
 
 // Part of a Request or a Group, whose storage it keeps from reuse until it has been delivered.

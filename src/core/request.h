@@ -40,6 +40,7 @@ enum class Place : uint8_t {
   fresh,  // not yet tried
   inbox,  // to be polled
   polled,
+  resting,
 };
 
 enum class FileKind : uint8_t {
@@ -69,7 +70,9 @@ struct Request {
   bool is_socket;
   bool may_block;  // carried by the pool although it may wait for ever
   bool in_lane;
-  Place place;  // which of the stream engine's queues it is in
+  bool disowned_;
+  uint8_t vain;  // how often in a row its file was ready for nothing
+  Place place;   // which of the stream engine's queues it is in
 
   File* file;
   Group* group;
@@ -78,6 +81,11 @@ struct Request {
   Link<Request> queue_link;  // the pool's queue, an inbox, a list of ready requests: one at a time
   WaitLink* first_waiter;
   Notice notice;
+
+  // Its descriptor is closed while a worker is inside its system call: no further one may be made.
+  // Set under the lock, read by the worker without it.
+  void disown() { std::atomic_ref<bool>(disowned_).store(true); }
+  bool is_disowned() { return std::atomic_ref<bool>(disowned_).load(); }
 
   Ticket ticket() const { return Ticket{generation} << 32 | index; }
   bool is_transfer() const { return operation == Operation::read || operation == Operation::write; }

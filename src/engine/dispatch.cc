@@ -55,7 +55,7 @@ bool opened_for(const Request& request) {
   return mode == O_RDWR || mode == (request.is_write() ? O_WRONLY : O_RDONLY);
 }
 
-void launch_stream(Process& process, Request& request, Effects& effects) {
+void launch_stream(Process& process, Request& request, bool own, Effects& effects) {
   // fsync of a stream is an error at once, which a worker learns from the kernel.
   if (!request.is_transfer()) return give_to_pool(process, request, effects);
   if (!opened_for(request)) return end_now(process, request, -EBADF, effects);
@@ -67,7 +67,7 @@ void launch_stream(Process& process, Request& request, Effects& effects) {
   const bool nonblocking = (request.status_flags & O_NONBLOCK) != 0;
   // A pipe write in the caller's thread could raise SIGPIPE there; only sockets can be told not
   // to.
-  const bool try_here = (process.choice == Choice::automatic || nonblocking) &&
+  const bool try_here = own && (process.choice == Choice::automatic || nonblocking) &&
                         (!request.is_write() || request.is_socket);
   if (try_here) {
     long result = 0;
@@ -81,7 +81,8 @@ void launch_stream(Process& process, Request& request, Effects& effects) {
         break;
     }
   }
-  if (nonblocking && (request.may_block || request.is_write())) {
+  if (nonblocking && !try_here) return give_to_pool(process, request, effects);
+  if (nonblocking && request.may_block) {
     return give_to_pool(process, request, effects);
   }
   sys::Guard guard(process.core.lock);
@@ -89,6 +90,7 @@ void launch_stream(Process& process, Request& request, Effects& effects) {
 }
 
 void launch_disk(Process& process, Request& request, Effects& effects) {
+  if (request.may_block) return give_to_pool(process, request, effects);
   if (process.choice == Choice::ring && ring_is_possible(process)) {
     return give_to_ring(process, request, effects);
   }
@@ -110,18 +112,18 @@ void launch_disk(Process& process, Request& request, Effects& effects) {
 }  // namespace
 
 void begin_helper(const char* name) {
-  sys::set_signal_mask(sys::kHelperMask);
+  sys::set_signal_mask(sys::kAllSignals);
   sys::name_this_thread(name);
 }
 
 void helper_ends(Process& process) { --process.spawner.helpers; }
 
-void launch(Process& process, Request& request, Effects& effects) {
+void launch(Process& process, Request& request, bool own, Effects& effects) {
   switch (request.kind) {
     case FileKind::closed:
       return end_now(process, request, -EBADF, effects);
     case FileKind::stream:
-      return launch_stream(process, request, effects);
+      return launch_stream(process, request, own, effects);
     case FileKind::disk:
       return launch_disk(process, request, effects);
     case FileKind::other:
@@ -155,15 +157,17 @@ void end_or_continue(Process& process, Request& request, long result, Effects& e
 
 void carry_out(Process& process, Effects& effects) {
   for (;;) {
+    // First those who wait: what follows may take a while.
+    for (int i = 0; i < effects.wake_count; ++i) sys::futex_wake(effects.wakes[i], 1);
+    effects.wake_count = 0;
     if (core::Request* request = effects.ready.pop_front()) {
-      launch(process, *request, effects);
+      launch(process, *request, false, effects);
     } else if (core::Notice* notice = effects.notices.pop_front()) {
       deliver(process, *notice, effects);
     } else {
       break;
     }
   }
-  for (int i = 0; i < effects.wake_count; ++i) sys::futex_wake(effects.wakes[i], 1);
   if (effects.workers > 0) sys::futex_wake(&process.pool.doorbell, effects.workers);
   if (effects.notifiers > 0) sys::futex_wake(&process.notifier.doorbell, effects.notifiers);
   if (effects.nudge) nudge_streams(process);
@@ -172,6 +176,7 @@ void carry_out(Process& process, Effects& effects) {
 }
 
 Stopped stop(Process& process, Request& request, bool closing, Effects& effects) {
+  if (request.done > 0 && !closing) return Stopped::no;  // begun
   switch (request.state) {
     case State::waiting:
       break;

@@ -15,8 +15,9 @@ void begin_helper(const char* name);
 void helper_ends(Process& process);
 
 // Starts a request in State::moving on the engine that suits it. Without the lock, signals
-// blocked. The request may be finished afterwards.
-void launch(Process& process, core::Request& request, core::Effects& effects);
+// blocked. The request may be finished afterwards. `own`: by the thread that submits it, which may
+// spend time on it; others' streams it leaves to the stream thread.
+void launch(Process& process, core::Request& request, bool own, core::Effects& effects);
 
 // Ends a request with what a system call answered: a count or a negative errno. Lock held.
 void end_request(Process& process, core::Request& request, long result, core::Effects& effects);

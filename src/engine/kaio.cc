@@ -10,6 +10,7 @@
 namespace inflight::engine {
 namespace {
 
+using core::Effects;
 using core::Request;
 
 constexpr unsigned kCapacities[] = {2048, 256, 32};  // the system's total is limited: aio-max-nr
@@ -92,6 +93,13 @@ bool submit_to_kaio(Process& process, Request& request, core::Effects& effects) 
     still->carrier = core::Carrier::kaio;
   }
   return true;
+}
+
+void take_events(Process& process, Effects& effects) {
+  io_event events[kBatch];
+  timespec now{0, 0};
+  const long count = sys::kaio_wait(process.kaio.context, events, kBatch, &now);
+  for (long i = 0; i < count; ++i) on_event(process, events[i], effects);
 }
 
 void* kaio_main(void* argument) {

@@ -29,6 +29,10 @@ bool suits_kaio(const Process& process, const core::Request& request);
 // it. After true the request may be finished already. Without the lock, signals blocked.
 bool submit_to_kaio(Process& process, core::Request& request, core::Effects& effects);
 
+// Handles the completions that are there, without waiting: the spawner's part while it can make no
+// thread for that.
+void take_events(Process& process, core::Effects& effects);
+
 void* kaio_main(void* process);
 
 }  // namespace inflight::engine

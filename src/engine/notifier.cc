@@ -45,24 +45,6 @@ void want_notifier(Notifier& notifier, Effects& effects) {
   effects.spawn = true;
 }
 
-void queue_callback(Process& process, Notice& notice, Effects& effects) {
-  Notifier& notifier = process.notifier;
-  if (notice.what.attributes != nullptr) {
-    notifier.particular.push_back(notice);
-    effects.spawn = true;
-    return;
-  }
-  notifier.queue.push_back(notice);
-  if (notifier.idle > 0) {
-    --notifier.idle;
-    ++notifier.called;
-    notifier.doorbell.fetch_add(1, std::memory_order_relaxed);  // the lock orders it
-    ++effects.notifiers;
-  } else {
-    want_notifier(notifier, effects);
-  }
-}
-
 // A callback in progress, for the case that it does not return.
 struct Callback {
   Process& process;
@@ -72,7 +54,7 @@ struct Callback {
 
   // False in a child that the callback forked: nothing here exists there.
   bool ended(bool thread_ends) const {
-    sys::set_signal_mask(sys::kHelperMask);
+    sys::set_signal_mask(sys::kAllSignals);
     if (process.epoch.load() != epoch) return false;
     Effects effects;
     {
@@ -102,8 +84,10 @@ bool run(Process& process, Notice& notice, const sys::Newness* newness) {
     const sigval value = notice.what.value;
     sys::set_signal_mask(0);
     function(value);
+    // A cancellation that came too late for this callback must not hit the next one.
+    sys::catch_up_with_cancellation();
   }
-  sys::set_signal_mask(sys::kHelperMask);
+  sys::set_signal_mask(sys::kAllSignals);
   const bool as_new = newness != nullptr && newness->restore();
   return callback.ended(!as_new) && as_new;
 }
@@ -141,6 +125,24 @@ Notice* next_notice(Process& process) {
 }
 
 }  // namespace
+
+void queue_callback(Process& process, Notice& notice, Effects& effects) {
+  Notifier& notifier = process.notifier;
+  if (notice.what.attributes != nullptr) {
+    notifier.particular.push_back(notice);
+    effects.spawn = true;
+    return;
+  }
+  notifier.queue.push_back(notice);
+  if (notifier.idle > 0) {
+    --notifier.idle;
+    ++notifier.called;
+    notifier.doorbell.fetch_add(1, std::memory_order_relaxed);  // the lock orders it
+    ++effects.notifiers;
+  } else {
+    want_notifier(notifier, effects);
+  }
+}
 
 void deliver(Process& process, Notice& notice, Effects& effects) {
   if (notice.what.kind == Kind::callback) {

@@ -23,6 +23,9 @@ struct Notifier {
 // Carries out or queues a notification. Without the lock, signals blocked.
 void deliver(Process& process, core::Notice& notice, core::Effects& effects);
 
+// Queues a callback for a notification thread. Lock held.
+void queue_callback(Process& process, core::Notice& notice, core::Effects& effects);
+
 // Sends the notification of a request that never had a slot (finished inline).
 void deliver_signal(Process& process, const core::Notification& what);
 

@@ -30,13 +30,16 @@ long step(const Request& request) {
 // A short step is followed by another only where the answer would otherwise be shorter than the
 // contract allows: a disk file is short only at its end, a stream takes all that is written (C9).
 bool goes_on_when_short(const Request& request) {
-  if (request.kind == FileKind::disk) return true;
+  if (request.kind == FileKind::disk) return !request.may_block;
   const bool blocking = (request.status_flags & O_NONBLOCK) == 0;
   return request.kind == FileKind::stream && request.is_write() && blocking;
 }
 
 long transfer(Request& request) {
   for (;;) {
+    if (request.is_disowned()) {
+      return request.done > 0 ? static_cast<long>(request.done) : -ECANCELED;
+    }
     const long result = step(request);
     if (result == -EINTR) continue;
     if (result < 0) return request.done > 0 ? static_cast<long>(request.done) : result;

@@ -19,21 +19,22 @@ void count_helper(Process& process, int change) {
   process.spawner.helpers += change;
 }
 
-// True if the thread was made. The helper is counted before it exists, so that it cannot end
-// uncounted.
-bool start(Process& process, void* (*main)(void*), void* argument, size_t stack,
-           const sys::ThreadAttributes* attributes) {
+// 0 if the thread was made, or an errno. The helper is counted before it exists, so that it cannot
+// end uncounted.
+int start(Process& process, void* (*main)(void*), void* argument, size_t stack,
+          const sys::ThreadAttributes* attributes) {
   count_helper(process, 1);
-  if (sys::start_thread(main, argument, stack, attributes) == 0) {
+  const int error = sys::start_thread(main, argument, stack, attributes);
+  if (error == 0) {
     count(process, INFLIGHT_THREADS_STARTED);
-    return true;
+  } else {
+    count_helper(process, -1);
   }
-  count_helper(process, -1);
-  return false;
+  return error;
 }
 
 bool start_helper(Process& process, void* (*main)(void*)) {
-  return start(process, main, &process, kHelperStack, nullptr);
+  return start(process, main, &process, kHelperStack, nullptr) == 0;
 }
 
 // With no thread to be had, the requests in the pool's queue are worked on here.
@@ -74,14 +75,24 @@ Wanted take_wanted(Process& process) {
   return wanted;
 }
 
-void give_back(Process& process, const Wanted& failed) {
+// What the stream thread would have carried in its ring goes to the pool. Nobody holds a file.
+void give_back_streams(Process& process, core::Effects& effects) {
+  Streams& streams = process.streams;
+  streams.alive = false;
+  streams.wanted = true;
+  while (core::Request* request = streams.positional.first()) {
+    streams.positional.remove(*request);
+    push(process, *request, effects);
+  }
+  streams.sync_done.store(streams.sync_wanted, std::memory_order_release);
+  sys::futex_wake(&streams.sync_done, INT32_MAX);
+}
+
+void give_back(Process& process, const Wanted& failed, core::Effects& effects) {
   sys::Guard guard(process.core.lock);
   process.pool.workers -= failed.workers;
   process.pool.starting += failed.workers;
-  if (failed.streams) {
-    process.streams.alive = false;
-    process.streams.wanted = true;
-  }
+  if (failed.streams) give_back_streams(process, effects);
   if (failed.kaio) {
     process.kaio.alive = false;
     process.kaio.wanted = true;
@@ -102,9 +113,12 @@ bool start_wanted(Process& process) {
   failed.streams = wanted.streams && !start_helper(process, streams_main);
   failed.kaio = wanted.kaio && !start_helper(process, kaio_main);
   // Callbacks are the program's code: they get a stack of the program's size.
-  failed.notifier = wanted.notifier && !start(process, notifier_main, &process, 0, nullptr);
+  failed.notifier = wanted.notifier && start(process, notifier_main, &process, 0, nullptr) != 0;
   if (failed.workers == 0 && !failed.streams && !failed.kaio && !failed.notifier) return true;
-  give_back(process, failed);
+  core::Effects effects;
+  give_back(process, failed, effects);
+  if (failed.kaio) take_events(process, effects);
+  carry_out(process, effects);
   work_as_pool(process);
   return false;
 }
@@ -119,10 +133,22 @@ bool start_particular(Process& process) {
     }
     if (notice == nullptr) return true;
     const sys::ThreadAttributes& attributes = notice->what.attributes->value;
-    if (start(process, particular_main, notice, 0, &attributes)) continue;
-    sys::Guard guard(process.core.lock);
-    process.notifier.particular.push_back(*notice);
-    return false;
+    const int error = start(process, particular_main, notice, 0, &attributes);
+    if (error == 0) continue;
+    core::Effects effects;
+    {
+      sys::Guard guard(process.core.lock);
+      if (error == EAGAIN) {
+        process.notifier.particular.push_back(*notice);
+        return false;
+      }
+      // No thread can be like that (a processor that is not there, a policy that is forbidden): the
+      // notification is worth more than its attributes.
+      process.core.attributes.give(*notice->what.attributes);
+      notice->what.attributes = nullptr;
+      queue_callback(process, *notice, effects);
+    }
+    carry_out(process, effects);
   }
 }
 
@@ -132,7 +158,8 @@ bool may_end(Process& process) {
   Spawner& spawner = process.spawner;
   if (!sys::first_thread_has_ended()) return false;
   sys::Guard guard(process.core.lock);
-  if (spawner.helpers != 0 || process.core.requests.in_use() != 0) return false;
+  if (spawner.helpers != 0) return false;
+  if (process.core.requests.in_use() != 0 || process.core.groups.in_use() != 0) return false;
   spawner.alive = false;
   return true;
 }
@@ -152,7 +179,7 @@ void* spawner_main(void* argument) {
     if (ending > 0 && may_end(process)) return nullptr;
     const timespec soon = sys::deadline_after(again ? kRetryMilliseconds : ending);
     sys::futex_wait(spawner.doorbell, seen, again || ending > 0 ? &soon : nullptr, false);
-    ending = ending < kLongestEnding ? ending * 2 : 0;
+    if (!again) ending = ending < kLongestEnding ? ending * 2 : 0;
   }
 }
 

@@ -10,7 +10,6 @@ namespace {
 
 using core::Request;
 
-constexpr timespec kIdle{kIdleMilliseconds / 1000, kIdleMilliseconds % 1000 * 1'000'000};
 constexpr timespec kAgain{0, 5'000'000};  // when the kernel will not wait for the whole list
 constexpr timespec kNow{0, 0};
 
@@ -101,6 +100,7 @@ void StreamThread::turn_with_poll() {
   size_t count;
   bool fits;
   bool idle;
+  bool now;
   {
     sys::Guard guard(process_.core.lock);
     streams.removal_count = 0;  // what is no longer armed is no longer polled
@@ -111,13 +111,13 @@ void StreamThread::turn_with_poll() {
     const bool news =
         !streams.inbox.empty() || !streams.fresh.empty() || !streams.positional.empty();
     if (fits && !news) streams.sleeper.store(static_cast<int>(sys::thread_id()));
-    if (news) return;
+    now = news;
   }
   if (!fits) {
     if (!make_room(count)) sys::nap(kAgain.tv_nsec / 1000);
     return;
   }
-  const timespec* timeout = streams.in_ring > 0 ? &kAgain : idle ? &kIdle : nullptr;
+  const timespec* timeout = now ? &kNow : streams.in_ring > 0 ? &kAgain : longest_wait(idle);
   const long ready = poll_pieces(count, timeout);
   sleepless();
   idle_turn_ = idle && ready == 0;

@@ -19,6 +19,9 @@ constexpr size_t kCopiedHere = 64 * 1024;
 constexpr uint64_t kRemovalData = ~uint64_t{0};
 
 constexpr timespec kIdle{kIdleMilliseconds / 1000, kIdleMilliseconds % 1000 * 1'000'000};
+constexpr timespec kRest{0, 10'000'000};
+constexpr int kVainBeforeRest = 4;
+constexpr int kFreshPerTurn = 64;  // then those that are polled get their turn
 
 uint8_t opcode_of(const Request& request) {
   if (!request.is_transfer()) return IORING_OP_FSYNC;
@@ -42,12 +45,19 @@ void fill_positional(io_uring_sqe& entry, const Request& request) {
 
 void StreamThread::run() {
   Streams& streams = process_.streams;
+  has_timer_ = timer_.make();
+  {
+    sys::Guard guard(process_.core.lock);
+    streams.timer = timer_;
+    streams.has_timer = has_timer_;
+  }
   use_ring_ = !streams.no_ring && ring_.open();
   if (!use_ring_) {
     sys::Guard guard(process_.core.lock);
     streams.no_ring = true;
   }
   do {
+    end_rest();
     try_fresh();
     if (use_ring_) {
       turn_with_ring();
@@ -55,6 +65,7 @@ void StreamThread::run() {
       turn_with_poll();
     }
   } while (!idle_turn_ || !ends_when_idle());
+  if (has_timer_) timer_.remove();
   ring_.close();
   if (polled_ != nullptr) sys::unmap_pages(polled_, capacity_ * sizeof(pollfd));
   if (tickets_ != nullptr) sys::unmap_pages(tickets_, capacity_ * sizeof(core::Ticket));
@@ -62,9 +73,9 @@ void StreamThread::run() {
 
 bool StreamThread::nothing_to_do() const {
   const Streams& streams = process_.streams;
-  return streams.fresh.empty() && streams.inbox.empty() && streams.armed.empty() &&
-         streams.positional.empty() && streams.in_ring == 0 && streams.removal_count == 0 &&
-         removals_in_flight_ == 0 &&
+  return streams.fresh.empty() && streams.inbox.empty() && streams.resting.empty() &&
+         streams.armed.empty() && streams.positional.empty() && streams.in_ring == 0 &&
+         streams.removal_count == 0 && removals_in_flight_ == 0 &&
          streams.sync_wanted == streams.sync_done.load(std::memory_order_relaxed);
 }
 
@@ -72,6 +83,7 @@ bool StreamThread::ends_when_idle() {
   sys::Guard guard(process_.core.lock);
   if (!nothing_to_do()) return false;
   process_.streams.alive = false;
+  process_.streams.has_timer = false;
   helper_ends(process_);
   return true;
 }
@@ -157,7 +169,7 @@ void StreamThread::turn_with_ring() {
     if (may_sleep) streams.sleeper.store(static_cast<int>(sys::thread_id()));
   }
   const timespec before = idle ? sys::monotonic_now() : timespec{};
-  const long entered = ring_.enter(may_sleep, idle ? &kIdle : nullptr);
+  const long entered = ring_.enter(may_sleep, longest_wait(idle));
   sleepless();
   if (entered < 0) {
     give_up_ring();
@@ -234,8 +246,38 @@ void StreamThread::on_ready(core::Ticket ticket) {
   attempt(*request, true);
 }
 
+const timespec* StreamThread::longest_wait(bool idle) const {
+  if (idle) return &kIdle;
+  // Without a timer a full signal queue can lose a nudge.
+  return resting_ || !has_timer_ ? &kRest : nullptr;
+}
+
+// A socket with something in its error queue is ready for ever, and has nothing to read.
+void StreamThread::rest(Request& request) {
+  Streams& streams = process_.streams;
+  request.state = State::armed;
+  request.place = core::Place::resting;
+  streams.resting.push_back(request);
+  if (!resting_) rest_began_ = sys::monotonic_now();
+  resting_ = true;
+}
+
+void StreamThread::end_rest() {
+  if (!resting_) return;
+  const timespec now = sys::monotonic_now();
+  const long passed =
+      (now.tv_sec - rest_began_.tv_sec) * 1'000'000'000 + now.tv_nsec - rest_began_.tv_nsec;
+  if (passed < kRest.tv_nsec) return;
+  sys::Guard guard(process_.core.lock);
+  while (Request* request = process_.streams.resting.pop_front()) {
+    request->place = core::Place::inbox;
+    process_.streams.inbox.push_back(*request);
+  }
+  resting_ = false;
+}
+
 void StreamThread::try_fresh() {
-  for (;;) {
+  for (int i = 0; i < kFreshPerTurn; ++i) {
     Request* request;
     {
       sys::Guard guard(process_.core.lock);
@@ -249,6 +291,7 @@ void StreamThread::try_fresh() {
 
 void StreamThread::attempt(Request& request, bool ready) {
   long result = 0;
+  const size_t before = request.done;
   const Step step =
       request.may_block ? Step::impossible : transfer_without_waiting(request, result);
   Effects effects;
@@ -259,7 +302,12 @@ void StreamThread::attempt(Request& request, bool ready) {
         end_request(process_, request, result, effects);
         break;
       case Step::waits:
-        arm(process_, request, true, effects);
+        if (ready && request.done == before && ++request.vain >= kVainBeforeRest) {
+          request.vain = 0;
+          rest(request);
+        } else {
+          arm(process_, request, true, effects);
+        }
         break;
       case Step::impossible:
         request.may_block = true;

@@ -30,6 +30,9 @@ class StreamThread {
 
   // Both.
   void try_fresh();
+  void rest(core::Request& request);
+  void end_rest();
+  const timespec* longest_wait(bool idle) const;
   void on_ready(core::Ticket ticket);
   void attempt(core::Request& request, bool ready);
   bool nothing_to_do() const;
@@ -42,6 +45,11 @@ class StreamThread {
   bool use_ring_ = false;
   uint32_t removals_in_flight_ = 0;
   bool idle_turn_ = false;  // the last wait ended because nothing happened
+
+  bool resting_ = false;  // Streams::resting holds something
+  timespec rest_began_{};
+  sys::NudgeTimer timer_{};
+  bool has_timer_ = false;
 
   pollfd* polled_ = nullptr;
   core::Ticket* tickets_ = nullptr;

@@ -55,9 +55,15 @@ void remove_from_streams(Process& process, Request& request, Effects& effects) {
     streams.positional.remove(request);
     return;
   }
-  if (request.place != Place::polled) {
-    (request.place == Place::fresh ? streams.fresh : streams.inbox).remove(request);
-    return;
+  switch (request.place) {
+    case Place::fresh:
+      return streams.fresh.remove(request);
+    case Place::inbox:
+      return streams.inbox.remove(request);
+    case Place::resting:
+      return streams.resting.remove(request);
+    case Place::polled:
+      break;
   }
   streams.armed.remove(request);
   if (streams.removal_count < Streams::kRemovals) {
@@ -69,7 +75,9 @@ void remove_from_streams(Process& process, Request& request, Effects& effects) {
 
 void nudge_streams(Process& process) {
   const int sleeper = process.streams.sleeper.exchange(0);
-  if (sleeper != 0) sys::nudge(process.pid, sleeper);
+  if (sleeper == 0 || sys::nudge(process.pid, sleeper)) return;
+  // The thread put its id there after it had made its timer, or it wakes by itself.
+  if (process.streams.has_timer) process.streams.timer.fire();
 }
 
 void sync_streams(Process& process) {

@@ -14,6 +14,7 @@
 
 #include "core/core.h"
 #include "core/priority_queue.h"
+#include "sys/signals.h"
 
 namespace inflight::engine {
 
@@ -24,9 +25,10 @@ struct Streams {
   // So many positional requests the kernel gets at once; the others wait here by priority (C11).
   static constexpr uint32_t kMostInRing = 64;
 
-  core::RequestQueue fresh;  // armed, and to be tried before they are polled
-  core::RequestQueue inbox;  // armed, and to be polled
-  core::RequestQueue armed;  // polled
+  core::RequestQueue fresh;    // armed, and to be tried before they are polled
+  core::RequestQueue inbox;    // armed, and to be polled
+  core::RequestQueue armed;    // polled
+  core::RequestQueue resting;  // ready, they say, and yet not: to be polled after a rest
   core::PriorityQueue positional;
   core::Ticket removals[kRemovals];  // polls to take back
   int removal_count;                 // over kRemovals: take back every poll, and post anew
@@ -37,6 +39,8 @@ struct Streams {
   bool alive;
   bool no_ring;              // tried, and refused
   std::atomic<int> sleeper;  // the thread's id while it must be nudged, else 0
+  sys::NudgeTimer timer;     // nudges it when a signal cannot
+  bool has_timer;
 };
 
 // True if positional requests can go to the ring (or may be able to: it is not open yet).

@@ -22,7 +22,7 @@ using core::Request;
 
 constexpr int kLowestPriority = 20;              // AIO_PRIO_DELTA_MAX
 constexpr size_t kLongestTransfer = 0x7ffff000;  // what one read(2) moves at most
-constexpr int kCloseWaits = 1000;
+constexpr int kCloseWaits = 100;
 constexpr long kCloseWaitMicroseconds = 50;
 constexpr uint64_t kByNumber = ~uint64_t{0};  // a FileKey's device, for files without identity
 
@@ -48,8 +48,8 @@ bool has_position(int fd, Operation operation) {
 
 // The arguments that the call itself checks (C5).
 int check(const aiocb& block, Notification& notification) {
-  if (block.aio_reqprio < 0 || block.aio_reqprio > kLowestPriority) return EINVAL;
-  return core::read_sigevent(block.aio_sigevent, notification) ? 0 : EINVAL;
+  if (!core::read_sigevent(block.aio_sigevent, notification)) return EINVAL;
+  return block.aio_reqprio < 0 || block.aio_reqprio > kLowestPriority ? EINVAL : 0;
 }
 
 // An error that the request itself reports although the kernel is never asked, or 0.
@@ -72,7 +72,9 @@ void fill(Request& request, aiocb& block, Operation operation, const Target& tar
   request.operation = operation;
   request.kind = target.kind;
   request.is_socket = target.is_socket;
-  request.priority = static_cast<uint8_t>(block.aio_reqprio);
+  request.may_block = target.may_wait;
+  const bool sound = block.aio_reqprio >= 0 && block.aio_reqprio <= kLowestPriority;
+  request.priority = sound ? static_cast<uint8_t>(block.aio_reqprio) : 0;  // ends with EINVAL
 }
 
 // A filled-in request with its copy of the notification; null when memory is exhausted. Lock held.
@@ -123,8 +125,10 @@ Submitted try_start(Process& process, aiocb& block, Operation operation, const T
       case core::Closing::Cover::by_this_thread:
         error = ECANCELED;
         break;
-      case core::Closing::Cover::by_another:
+      case core::Closing::Cover::being_closed:
         if (!patient) break;
+        [[fallthrough]];
+      case core::Closing::Cover::being_settled:
         core::withdraw(process.core, *request);
         return Submitted::closing;
     }
@@ -142,7 +146,7 @@ Submitted try_start(Process& process, aiocb& block, Operation operation, const T
     if (!core::may_start(*request)) return Submitted::yes;
     request->state = core::State::moving;
   }
-  launch(process, *request, effects);
+  launch(process, *request, true, effects);
   return Submitted::yes;
 }
 
@@ -206,6 +210,9 @@ Target examine(int fd, Operation operation) {
   const FileKey identity{file.st_dev, file.st_ino};
   switch (file.st_mode & S_IFMT) {
     case S_IFREG:
+      // Files without a size may be the kernel's, and wait for news as /proc/kmsg does.
+      target.may_wait = file.st_size == 0 && operation == Operation::read;
+      [[fallthrough]];
     case S_IFBLK:
       target.kind = FileKind::disk;
       target.key = identity;

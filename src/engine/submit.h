@@ -13,6 +13,7 @@ struct Target {
   int status_flags;
   core::FileKind kind;
   bool is_socket;
+  bool may_wait;  // a regular file that may not be one of a disk
   core::FileKey key;
 };
 

@@ -22,6 +22,7 @@ constexpr long kLingerMilliseconds = 100;
 
 // What one look at the requests of the range has shown.
 struct Look {
+  bool disowns = false;    // no longer wait for what may or may not finish
   bool undecided = false;  // one is in State::moving
   bool waits = false;      // one on a disk file must finish first
   bool lingers = false;    // one may or may not finish
@@ -29,8 +30,8 @@ struct Look {
 };
 
 bool must_finish(const Request& request) {
-  if (request.kind == FileKind::disk) return true;
-  return request.state == State::running && !request.may_block;
+  if (request.may_block) return false;
+  return request.kind == FileKind::disk || request.state == State::running;
 }
 
 // A worker has it, and nobody knows whether it will ever finish.
@@ -40,6 +41,10 @@ bool may_linger(const Request& request) {
 
 void look_at(Process& process, Request& request, Wait& wait, Look& look, Effects& effects) {
   const bool finite = must_finish(request);
+  if (may_linger(request) && look.disowns) {
+    request.disown();
+    return;
+  }
   if (finite || may_linger(request)) {
     if (!look.waits && !look.lingers) wait.watch(request.first_waiter);
     (finite ? look.waits : look.lingers) = true;
@@ -63,15 +68,15 @@ void look_at_file(Process& process, core::File& file, uint32_t first, uint32_t l
   }
 }
 
-Look look_at_range(Process& process, uint32_t first, uint32_t last, Wait& wait, Effects& effects) {
-  Look look;
+void look_at_range(Process& process, uint32_t first, uint32_t last, Wait& wait, Look& look,
+                   Effects& effects) {
   if (first == last) {
     const auto fd = static_cast<int>(first);
     const core::FileKey key = engine::examine(fd, core::Operation::read).key;
     sys::Guard guard(process.core.lock);
     core::File* file = core::find_file(process.core, key);
     if (file != nullptr) look_at_file(process, *file, first, last, wait, look, effects);
-    return look;
+    return;
   }
   sys::Guard guard(process.core.lock);
   for (core::File*& bucket : process.core.buckets) {
@@ -81,7 +86,6 @@ Look look_at_range(Process& process, uint32_t first, uint32_t last, Wait& wait, 
       file = next;
     }
   }
-  return look;
 }
 
 }  // namespace
@@ -91,6 +95,7 @@ ClosingScope::ClosingScope(uint32_t first, uint32_t last)
   if (process_ == nullptr) return;
   mark_ = process_->closing.begin(first, last);
   if (process_->core.outstanding.load() != 0) settle_requests();
+  process_->closing.enter(mark_);
 }
 
 ClosingScope::~ClosingScope() { end(); }
@@ -107,18 +112,19 @@ void ClosingScope::settle_requests() const {
     core::WaitLink link;
     Wait wait(*process_, &link);
     Look look;
+    look.disowns = lingered;
     {
       const sys::SignalBlock signals;
       Effects effects;
-      look = look_at_range(*process_, first_, last_, wait, effects);
+      look_at_range(*process_, first_, last_, wait, look, effects);
       engine::carry_out(*process_, effects);
     }
     if (look.released) engine::sync_streams(*process_);
     if (look.waits) {
       wait.sleep_through(nullptr);
-    } else if (look.lingers && !lingered) {
+    } else if (look.lingers) {
       // Long enough for the worker to have entered the system call: then the kernel holds the
-      // file, whatever becomes of its number.
+      // file, whatever becomes of its number. The next look disowns what is still there.
       const timespec deadline = sys::deadline_after(kLingerMilliseconds);
       wait.sleep_through(&deadline);
       lingered = true;

@@ -129,10 +129,15 @@ bool Wait::look_again() {
   return false;
 }
 
+void Wait::abandoned(void* self) {
+  auto* wait = static_cast<Wait*>(self);
+  wait->cancel_type_.restore();  // a handler that jumps out leaves it as the wait had it
+  wait->unlink();
+}
+
 int Wait::sleep(const timespec* deadline) {
-  const sys::CleanupScope scope(abandoned, this);
   while (!fired()) {
-    const long result = sys::cancellable_futex_wait(waiter_.fired, 0, deadline);
+    const long result = sys::cancellable_futex_wait(waiter_.fired, 0, deadline, cancel_type_);
     if (fired()) break;
     if (result == -ETIMEDOUT || result == -EINTR) return static_cast<int>(result);
   }

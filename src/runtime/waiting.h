@@ -10,7 +10,7 @@ namespace inflight::runtime {
 class Wait {
  public:
   Wait(engine::Process& process, core::WaitLink* links)
-      : process_(process), epoch_(process.epoch.load()), links_(links) {}
+      : process_(process), epoch_(process.epoch.load()), links_(links), cleanup_(abandoned, this) {}
   ~Wait() { unlink(); }
   Wait(const Wait&) = delete;
   Wait& operator=(const Wait&) = delete;
@@ -33,7 +33,7 @@ class Wait {
   void sleep_through(const timespec* deadline);
 
  private:
-  static void abandoned(void* self) { static_cast<Wait*>(self)->unlink(); }
+  static void abandoned(void* self);
   bool fired() const { return waiter_.fired.load(std::memory_order_acquire) != 0; }
   void unlink();
 
@@ -43,6 +43,8 @@ class Wait {
   size_t count_ = 0;
   size_t unknown_ = 0;
   core::Waiter waiter_{};
+  sys::CancelType cancel_type_{};
+  sys::CleanupScope cleanup_;  // last: it must not be undone before the links are
 };
 
 }  // namespace inflight::runtime

@@ -73,8 +73,6 @@ bool Newness::restore() const {
   read_affinity(affinity);
   if (!CPU_EQUAL(&affinity, &affinity_)) return false;
   if (scheduling_policy() != policy_ || nice_value() != nice_) return false;
-  pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, nullptr);
-  pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, nullptr);
   stack_t none{};
   none.ss_flags = SS_DISABLE;
   call(SYS_sigaltstack, &none, 0L);

@@ -42,14 +42,27 @@ void prepare_nudges() {
        static_cast<long>(sizeof action.mask));
 }
 
-void nudge(long pid, long tid) {
+bool NudgeTimer::make() {
+  sigevent event{};
+  event.sigev_notify = SIGEV_THREAD_ID;
+  event.sigev_signo = kNudgeSignal;
+  event._sigev_un._tid = static_cast<pid_t>(thread_id());
+  return call(SYS_timer_create, static_cast<long>(CLOCK_MONOTONIC), &event, &id_) == 0;
+}
+
+void NudgeTimer::remove() { call(SYS_timer_delete, static_cast<long>(id_)); }
+
+void NudgeTimer::fire() const {
+  const itimerspec at_once{{0, 0}, {0, 1}};
+  call(SYS_timer_settime, static_cast<long>(id_), 0L, &at_once, 0L);
+}
+
+bool nudge(long pid, long tid) {
   siginfo_t info{};
   info.si_signo = kNudgeSignal;
   info.si_code = SI_QUEUE;  // what glibc's handler ignores
   info.si_pid = static_cast<pid_t>(pid);
-  if (queue_signal_to_thread(pid, tid, kNudgeSignal, info) != -EAGAIN) return;
-  // A full queue loses this one's data, so that it too comes without glibc's SI_TKILL.
-  call(SYS_tgkill, pid, tid, static_cast<long>(kNudgeSignal));
+  return queue_signal_to_thread(pid, tid, kNudgeSignal, info) != -EAGAIN;
 }
 
 }  // namespace inflight::sys

@@ -3,10 +3,11 @@
 // Protocol (C16). A handler may call any function of the library at any instruction. So whoever
 // holds the process lock, or owns a request in state `moving`, has every signal blocked: no
 // handler can then run on that thread and wait for what the thread itself must do. Blocking goes
-// to the kernel directly, because glibc's functions leave signals 32 and 33 open.
+// to the kernel directly, because glibc's functions leave signal 32 open.
 //
-// Helper threads live with everything blocked except 33, glibc's SIGSETXID: setuid() waits until
-// every thread has changed its credentials (C24).
+// Signal 33, glibc's SIGSETXID, is never blocked, here or in helper threads: setuid() waits until
+// every thread has changed its credentials, with a lock held that pthread_create needs (C24). Its
+// handler makes one system call and knows nothing of us.
 //
 // The nudge is signal 32 sent to one helper thread that waits in ppoll or io_uring_enter with 32
 // open; it makes that call return. No descriptor is needed (C21). 32 is glibc's SIGCANCEL, which
@@ -19,9 +20,8 @@
 namespace inflight::sys {
 
 inline constexpr int kNudgeSignal = 32;
-inline constexpr SignalMask kAllSignals = ~SignalMask{0};
-inline constexpr SignalMask kHelperMask = ~(SignalMask{1} << (33 - 1));
-inline constexpr SignalMask kNudgeableMask = kHelperMask & ~(SignalMask{1} << (kNudgeSignal - 1));
+inline constexpr SignalMask kAllSignals = ~(SignalMask{1} << (33 - 1));
+inline constexpr SignalMask kNudgeableMask = kAllSignals & ~(SignalMask{1} << (kNudgeSignal - 1));
 
 inline SignalMask set_signal_mask(SignalMask mask) {
   SignalMask before = 0;
@@ -46,7 +46,20 @@ class SignalBlock {
 // before it first opens the signal.
 void prepare_nudges();
 
-// Does not fail for a full signal queue.
-void nudge(long pid, long tid);
+// A kernel timer that nudges the calling thread. Its signal is set aside when it is made, so that
+// it goes out even when the process's signal queue is full.
+class NudgeTimer {
+ public:
+  // False if there is no room for it now.
+  bool make();
+  void remove();
+  void fire() const;
+
+ private:
+  int id_;
+};
+
+// False when the signal queue is full: the timer must be fired instead.
+bool nudge(long pid, long tid);
 
 }  // namespace inflight::sys

@@ -113,13 +113,30 @@ bool is_end_watch(pthread_key_t key) {
 
 void cancellation_point() { pthread_testcancel(); }
 
-long cancellable_futex_wait(FutexWord& word, uint32_t expected, const timespec* deadline) {
+void catch_up_with_cancellation() {
+  pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, nullptr);
+  pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, nullptr);
+  pthread_testcancel();
+}
+
+void CancelType::make_asynchronous() {
+  changed_ = true;
+  pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &before_);
+}
+
+void CancelType::restore() {
+  if (!changed_) return;
+  pthread_setcanceltype(before_, nullptr);
+  changed_ = false;
+}
+
+long cancellable_futex_wait(FutexWord& word, uint32_t expected, const timespec* deadline,
+                            CancelType& type) {
   // Asynchronous for the length of one system call, as glibc makes its own calls cancellable:
   // nothing is held meanwhile but what the caller's CleanupScope releases.
-  int before = 0;
-  pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &before);
+  type.make_asynchronous();
   const long result = futex_wait(word, expected, deadline, true);
-  pthread_setcanceltype(before, nullptr);
+  type.restore();
   return result;
 }
 

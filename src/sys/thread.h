@@ -46,8 +46,24 @@ bool is_end_watch(pthread_key_t key);
 // Ends the calling thread if it has been cancelled (C17).
 void cancellation_point();
 
-// futex_wait as a cancellation point.
-long cancellable_futex_wait(FutexWord& word, uint32_t expected, const timespec* deadline);
+// The same, whatever cancel state and type the thread has set, which then are a new thread's.
+void catch_up_with_cancellation();
+
+// The calling thread's cancel type from before it was made asynchronous.
+class CancelType {
+ public:
+  void make_asynchronous();
+  void restore();  // does nothing if it is restored already
+
+ private:
+  int before_;
+  bool changed_;
+};
+
+// futex_wait as a cancellation point. `type` must be restored by the caller's cleanup if the call
+// is left by a jump.
+long cancellable_futex_wait(FutexWord& word, uint32_t expected, const timespec* deadline,
+                            CancelType& type);
 
 // Runs `routine(argument)` if the scope is left by cancellation, pthread_exit or longjmp. The
 // buffer is of glibc's older kind on purpose: the newer kind is not removed by a longjmp out of

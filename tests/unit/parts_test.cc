@@ -64,7 +64,9 @@ TEST(Parts, AMarkCoversItsRangeOnly) {
   const int mark = closing->begin(5, 7);
   for (const int fd : {5, 6, 7}) EXPECT_EQ(Closing::Cover::by_this_thread, closing->cover(fd));
   for (const int fd : {0, 4, 8, -1}) EXPECT_EQ(Closing::Cover::none, closing->cover(fd));
-  std::thread([&] { EXPECT_EQ(Closing::Cover::by_another, closing->cover(6)); }).join();
+  std::thread([&] { EXPECT_EQ(Closing::Cover::being_settled, closing->cover(6)); }).join();
+  closing->enter(mark);
+  std::thread([&] { EXPECT_EQ(Closing::Cover::being_closed, closing->cover(6)); }).join();
   closing->end(mark);
   EXPECT_EQ(Closing::Cover::none, closing->cover(6));
 }
@@ -82,7 +84,7 @@ TEST(Parts, WithoutAFreeMarkEverythingIsCovered) {
   std::vector<int> marks;
   for (int i = 0; i <= Closing::kMarks; ++i) marks.push_back(closing->begin(100, 100));
   EXPECT_EQ(Closing::kMarks, marks.back());
-  EXPECT_EQ(Closing::Cover::by_another, closing->cover(1));
+  EXPECT_EQ(Closing::Cover::being_closed, closing->cover(1));
   for (const int mark : marks) closing->end(mark);
   EXPECT_EQ(Closing::Cover::none, closing->cover(1));
 }
