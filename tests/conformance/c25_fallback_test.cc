@@ -65,7 +65,8 @@ int serve_everything() {
   if (wait_for(syncing) != 0 || aio_error(&writing) != 0) return 3;
 
   Descriptor direct = temporary_file("", O_DIRECT);
-  auto* aligned = static_cast<char*>(aligned_alloc(4096, 4096));
+  const std::unique_ptr<void, decltype(&free)> memory(aligned_alloc(4096, 4096), free);
+  auto* aligned = static_cast<char*>(memory.get());
   memset(aligned, 'd', 4096);
   aiocb direct_write = support::block(direct.get(), aligned, 4096);
   if (direct.get() >= 0 &&
