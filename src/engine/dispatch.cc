@@ -176,6 +176,8 @@ void carry_out(Process& process, Effects& effects) {
 }
 
 Stopped stop(Process& process, Request& request, bool closing, Effects& effects) {
+  if (request.state == State::moving) return Stopped::not_yet;  // its owner alone may look at it
+  if (request.state == State::running) return Stopped::no;
   if (request.done > 0 && !closing) return Stopped::no;  // begun
   switch (request.state) {
     case State::waiting:
@@ -191,11 +193,7 @@ Stopped stop(Process& process, Request& request, bool closing, Effects& effects)
       if (request.is_write() && !closing) return Stopped::no;
       remove_from_streams(process, request, effects);
       break;
-    case State::moving:
-      return Stopped::not_yet;
-    case State::running:
-    case State::settled:
-    case State::free:
+    default:
       return Stopped::no;
   }
   const bool partly = request.done > 0;
