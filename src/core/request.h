@@ -70,7 +70,7 @@ struct Request {
   bool is_socket;
   bool may_block;  // carried by the pool although it may wait for ever
   bool in_lane;
-  bool disowned_;
+  bool disowned;
   uint8_t vain;  // how often in a row its file was ready for nothing
   Place place;   // which of the stream engine's queues it is in
 
@@ -84,8 +84,8 @@ struct Request {
 
   // Its descriptor is closed while a worker is inside its system call: no further one may be made.
   // Set under the lock, read by the worker without it.
-  void disown() { std::atomic_ref<bool>(disowned_).store(true); }
-  bool is_disowned() { return std::atomic_ref<bool>(disowned_).load(); }
+  void disown() { std::atomic_ref<bool>(disowned).store(true); }
+  bool is_disowned() { return std::atomic_ref<bool>(disowned).load(); }
 
   Ticket ticket() const { return Ticket{generation} << 32 | index; }
   bool is_transfer() const { return operation == Operation::read || operation == Operation::write; }
