@@ -208,6 +208,10 @@ TEST_F(C12_ListIo, WaitIsEioIfOneWasCancelled) {
     answer = list_io(LIO_WAIT, pointers_to(blocks));
     error = errno;
   });
+  // A thread may sleep on its way, too: both entries must have been accepted.
+  EXPECT_TRUE(support::eventually([&] {
+    return aio_error(&blocks[0]) == EINPROGRESS && aio_error(&blocks[1]) == EINPROGRESS;
+  }));
   EXPECT_TRUE(support::asleep_after(waiter, entered));
   EXPECT_EQ(AIO_CANCELED, aio_cancel(pipe.reader.get(), nullptr));
   if (testing::Test::HasFailure()) {
