@@ -94,6 +94,7 @@ class Runner:
         report = os.path.join(self.directory, "report.json")
         command = ["fio", "--output-format=json", f"--output={report}", "--name=demo",
                    f"--directory={self.directory}", "--ioengine=posixaio", *job.options,
+                   "--verify_state_save=0",  # would leave a file in the caller's directory
                    "--lat_percentiles=1", "--clat_percentiles=0", "--percentile_list=50:99"]
         before = cpu_of_children()
         done = subprocess.run(command, env=self.environment(side, pages), capture_output=True,
