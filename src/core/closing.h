@@ -30,6 +30,7 @@ struct Closing {
 
   Mark marks[kMarks];
   std::atomic<uint32_t> crowd;  // closes that found no free mark: they cover everything
+  std::atomic<uint32_t> ended;  // closes so far
 
   static uintptr_t this_thread() { return reinterpret_cast<uintptr_t>(__builtin_thread_pointer()); }
 
@@ -54,7 +55,11 @@ struct Closing {
     if (mark < kMarks) marks[mark].entered.store(true);
   }
 
+  // What is remembered of a descriptor is worth something only until this changes.
+  uint32_t count() const { return ended.load(std::memory_order_acquire); }
+
   void end(int mark) {
+    ended.fetch_add(1, std::memory_order_release);
     if (mark == kMarks) {
       crowd.fetch_sub(1);
       return;

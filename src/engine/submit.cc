@@ -7,6 +7,7 @@
 #include <limits.h>
 
 #include "engine/dispatch.h"
+#include "engine/inline_hint.h"
 #include "engine/inline_read.h"
 
 namespace inflight::engine {
@@ -168,15 +169,12 @@ int start(Process& process, aiocb& block, Operation operation, Target& target,
   }
 }
 
-// The shortest way: no request, no lock. True when the read is done and told.
-bool answered_inline(Process& process, aiocb& block, int status_flags,
-                     const Notification& notification) {
-  if (process.choice != Choice::automatic || block.aio_nbytes > process.inline_limit) return false;
-  if (notification.kind == Notification::Kind::callback) return false;
-  if ((status_flags & O_DIRECT) != 0) return false;
+// The shortest way: no request, no lock. True when the read is done and told; else `result` says
+// why not.
+bool answered_inline(Process& process, aiocb& block, const Notification& notification,
+                     long& result) {
   core::set_ticket(block, 0);
   core::set_in_progress(block);  // others may look while the copy goes on
-  long result;
   if (!read_inline(block.aio_fildes, const_cast<void*>(block.aio_buf), block.aio_nbytes,
                    block.aio_offset, result)) {
     return false;
@@ -187,6 +185,22 @@ bool answered_inline(Process& process, aiocb& block, int status_flags,
   core::settle(block, 0, result);
   if (notification.kind != Notification::Kind::none) deliver_signal(process, notification);
   return true;
+}
+
+bool may_be_inline(const Process& process, const aiocb& block, const Notification& notification) {
+  return process.choice == Choice::automatic && block.aio_nbytes <= process.inline_limit &&
+         notification.kind != Notification::Kind::callback;
+}
+
+// The same for a descriptor of which nothing is known yet.
+bool try_inline(Process& process, aiocb& block, const Notification& notification) {
+  if (!may_be_inline(process, block, notification)) return false;
+  const uint32_t closes = process.closing.count();
+  if (!inline_hints().suits(block.aio_fildes, closes)) return false;
+  long result = 0;
+  if (answered_inline(process, block, notification, result)) return true;
+  inline_hints().tried(block.aio_fildes, closes, result);
+  return false;
 }
 
 void name_operation(aiocb& block, Operation operation) {
@@ -238,19 +252,23 @@ int submit(Process& process, aiocb& block, Operation operation) {
   Notification notification;
   if (const int error = check(block, notification)) return error;
   name_operation(block, operation);
-  if (operation == Operation::read) {
-    const long flags = sys::get_status_flags(block.aio_fildes);
-    if (flags >= 0 && answered_inline(process, block, static_cast<int>(flags), notification)) {
-      return 0;
-    }
-  }
+  if (operation == Operation::read && try_inline(process, block, notification)) return 0;
   Effects effects;
   const sys::SignalBlock signals;
-  if (const int error = ensure_spawner(process)) return error;
-  Target target = examine(block.aio_fildes, operation);
-  const int error = start(process, block, operation, target, notification, 0, nullptr, effects);
-  carry_out(process, effects);
+  int error = ensure_spawner(process);
+  if (error == 0) {
+    Target target = examine(block.aio_fildes, operation);
+    error = start(process, block, operation, target, notification, 0, nullptr, effects);
+    carry_out(process, effects);
+  }
+  if (error != 0) core::settle(block, error, -1);  // the inline way may have marked it
   return error;
+}
+
+bool submit_inline(Process& process, aiocb& block) {
+  Notification notification;
+  return block.aio_lio_opcode == LIO_READ && check(block, notification) == 0 &&
+         try_inline(process, block, notification);
 }
 
 int submit_entry(Process& process, aiocb& block, Group& group, Target& target, Effects& effects) {
@@ -260,6 +278,13 @@ int submit_entry(Process& process, aiocb& block, Group& group, Target& target, E
   int error = check(block, notification);
   if (!named) error = EINVAL;
   if (target.fd != block.aio_fildes) target = examine(block.aio_fildes, operation);
+  const bool cached = operation == Operation::read && target.kind == FileKind::disk &&
+                      (target.status_flags & O_DIRECT) == 0;
+  long result = 0;
+  if (error == 0 && cached && may_be_inline(process, block, notification) &&
+      answered_inline(process, block, notification, result)) {
+    return 0;
+  }
   const int refused =
       start(process, block, operation, target, notification, error, &group, effects);
   if (refused == 0) return 0;

@@ -24,6 +24,10 @@ Target examine(int fd, core::Operation operation);
 // was queued. Async-signal-safe.
 int submit(Process& process, aiocb& block, core::Operation operation);
 
+// True if the entry is a read that the caller could answer at once: nothing else has to be done
+// for it. Async-signal-safe.
+bool submit_inline(Process& process, aiocb& block);
+
 // One entry of a list, with signals blocked by the caller, who carries out the effects. `target`
 // is what the previous entry found. An entry that cannot be queued gets its status all the same
 // (C12); EAGAIN: memory is exhausted, else 0.

@@ -38,12 +38,22 @@ Group* open_group(Process& process, const Notification& notification, const sige
   return group;
 }
 
-// 0, or EAGAIN if an entry found no memory.
-int submit_entries(Process& process, Group& group, aiocb* const list[], int count) {
+// Answers the list's first entries, as far as that can be done at once; the first that is left.
+int submit_first_inline(Process& process, aiocb* const list[], int count) {
+  int first = 0;
+  while (first < count &&
+         (!is_request(list[first]) || engine::submit_inline(process, *list[first]))) {
+    ++first;
+  }
+  return first;
+}
+
+// From the entry `first` on. 0, or EAGAIN if an entry found no memory.
+int submit_entries(Process& process, Group& group, aiocb* const list[], int first, int count) {
   int error = 0;
   engine::Target target{};
   target.fd = -1;  // none is known; for a descriptor of -1 "closed" is right
-  for (int first = 0; first < count; first += kEntriesPerBlock) {
+  for (; first < count; first += kEntriesPerBlock) {
     const int end = count - first < kEntriesPerBlock ? count : first + kEntriesPerBlock;
     const sys::SignalBlock signals;
     Effects effects;
@@ -119,14 +129,16 @@ int list(int mode, aiocb* const list[], int count, const sigevent* event) {
   if (mode == LIO_WAIT) sys::cancellation_point();
   Process* process = start();
   if (process == nullptr) return -EAGAIN;
+  engine::count(*process, INFLIGHT_LISTS);
+  const int first = submit_first_inline(*process, list, count);
+  if (first == count && notification.kind == Notification::Kind::none) return 0;
   {
     const sys::SignalBlock signals;
     if (engine::ensure_spawner(*process) != 0) return -EAGAIN;
   }
-  engine::count(*process, INFLIGHT_LISTS);
   Group* group = open_group(*process, notification, event);
   if (group == nullptr) return -EAGAIN;
-  const int error = submit_entries(*process, *group, list, count);
+  const int error = submit_entries(*process, *group, list, first, count);
   if (mode == LIO_WAIT) return wait_and_leave(*process, *group, error);
   leave_group(*process, *group);
   return -error;
