@@ -9,7 +9,7 @@
 // the O_APPEND writes of a file. Guarded by the process lock.
 #pragma once
 
-#include "core/request.h"
+#include "core/turns.h"
 
 namespace inflight::core {
 
@@ -28,6 +28,7 @@ struct File {
   File* next_in_bucket;
   FileRequests all;
   LaneRequests lanes[2];  // reads, writes
+  Turns writes;  // in the pool, of a regular file and buffered: the kernel makes one at a time
 };
 
 // True for a request that waits for its turn in a lane.

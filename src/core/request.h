@@ -26,6 +26,7 @@ namespace inflight::core {
 
 struct File;
 struct Group;
+class Turns;
 struct WaitLink;
 
 enum class Operation : uint8_t { read, write, fsync, fdatasync };
@@ -68,12 +69,16 @@ struct Request {
   Carrier carrier;
   uint8_t priority;  // aio_reqprio: higher waits longer
   bool is_socket;
-  bool may_block;  // carried by the pool although it may wait for ever
+  bool may_block;    // carried by the pool although it may wait for ever
+  bool is_cold;      // a read whose data is not in memory, as was found by trying
+  bool takes_turns;  // a buffered write to a regular file: see File::writes
+  bool has_turn;     // or waits in `turns`
   bool in_lane;
   bool disowned;
   uint8_t vain;  // how often in a row its file was ready for nothing
   Place place;   // which of the stream engine's queues it is in
 
+  Turns* turns;  // whose it has or waits for, while it is in the pool; or null
   File* file;
   Group* group;
   Link<Request> in_file;

@@ -89,22 +89,29 @@ void launch_stream(Process& process, Request& request, bool own, Effects& effect
   arm(process, request, try_here, effects);
 }
 
+bool reads_through_cache(const Process& process, const Request& request) {
+  return process.choice == Choice::automatic && request.operation == Operation::read &&
+         (request.status_flags & O_DIRECT) == 0;
+}
+
 void launch_disk(Process& process, Request& request, Effects& effects) {
   if (request.may_block) return give_to_pool(process, request, effects);
   if (process.choice == Choice::ring && ring_is_possible(process)) {
     return give_to_ring(process, request, effects);
   }
   if (suits_kaio(process, request) && submit_to_kaio(process, request, effects)) return;
-  const bool small = request.length <= process.inline_limit;
-  const bool plain_read =
-      request.operation == Operation::read && (request.status_flags & O_DIRECT) == 0;
-  if (process.choice == Choice::automatic && plain_read && small) {
-    long result = 0;
-    if (read_inline(request.fd, request.buffer, request.length, request.offset, result)) {
-      return end_now(process, request, result, effects);
+  if (reads_through_cache(process, request) && request.length <= process.inline_limit) {
+    // With a callback it has not been tried yet.
+    if (request.notice.what.kind == core::Notification::Kind::callback) {
+      long result = 0;
+      if (read_inline(request.fd, request.buffer, request.length, request.offset, result)) {
+        return end_now(process, request, result, effects);
+      }
+      request.is_cold = true;
     }
     // Not in memory: the ring waits for the disk without a thread.
-    if (ring_is_possible(process)) return give_to_ring(process, request, effects);
+    if (request.is_cold && ring_is_possible(process))
+      return give_to_ring(process, request, effects);
   }
   give_to_pool(process, request, effects);
 }
@@ -186,7 +193,7 @@ Stopped stop(Process& process, Request& request, bool closing, Effects& effects)
       if (request.carrier == core::Carrier::ring) {
         remove_from_streams(process, request, effects);
       } else {
-        process.pool.queue.remove(request);
+        remove_from_pool(process, request);
       }
       break;
     case State::armed:

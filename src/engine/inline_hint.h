@@ -13,6 +13,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <utility>
 
 #include "sys/call.h"
 
@@ -36,6 +37,11 @@ class InlineHints {
     return answer;
   }
 
+  // Large reads that are submitted one after the other without a wait between them are better
+  // copied by several threads side by side; the first, by the caller, who may not submit another.
+  bool first_since_wait() { return !std::exchange(submitted_large_, true); }
+  void waited() { submitted_large_ = false; }
+
   // It was tried in vain, with this errno.
   void tried(int fd, uint32_t closes, long error) {
     if (error == -ESPIPE) entry_of(fd).store(key(fd, closes) | kUses, std::memory_order_relaxed);
@@ -51,12 +57,13 @@ class InlineHints {
   }
   std::atomic<uint64_t>& entry_of(int fd) { return entries_[static_cast<uint32_t>(fd) % kEntries]; }
 
+  bool submitted_large_;
   std::atomic<uint64_t> entries_[kEntries];  // fd:32, closes:24, suits:1, uses left:7
 };
 
 // The calling thread's.
 inline InlineHints& inline_hints() {
-  static thread_local InlineHints hints __attribute__((tls_model("initial-exec")));
+  static thread_local InlineHints hints;
   return hints;
 }
 

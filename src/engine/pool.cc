@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "engine/dispatch.h"
+#include "engine/inline_read.h"
 #include "engine/process.h"
 #include "engine/streams.h"
 
@@ -59,16 +60,32 @@ long synchronize(const Request& request) {
   return result;
 }
 
-// What the system calls answer.
-long perform(Request& request) {
-  if (!request.is_transfer()) return synchronize(request);
+// A read that nobody has tried yet, where what is not in memory is better left to the ring.
+bool is_untried(const Process& process, const Request& request) {
+  return process.choice == Choice::automatic && request.operation == Operation::read &&
+         request.kind == FileKind::disk && !request.may_block && !request.is_cold &&
+         (request.status_flags & O_DIRECT) == 0 && request.length <= process.inline_limit &&
+         ring_is_possible(process);
+}
+
+// What the system calls answer; false if they were not made, and the ring must carry the request.
+bool perform(const Process& process, Request& request, long& result) {
+  if (!request.is_transfer()) {
+    result = synchronize(request);
+    return true;
+  }
   // The program may clear O_NONBLOCK after the submission; the answer is still not to be waited
   // for.
   if (request.kind == FileKind::stream && (request.status_flags & O_NONBLOCK) != 0) {
-    long result = 0;
-    if (transfer_without_waiting(request, result) == Step::ended) return result;
+    if (transfer_without_waiting(request, result) == Step::ended) return true;
   }
-  return transfer(request);
+  if (is_untried(process, request)) {
+    request.is_cold =
+        !read_inline(request.fd, request.buffer, request.length, request.offset, result);
+    return !request.is_cold;
+  }
+  result = transfer(request);
+  return true;
 }
 
 // Asks for one more worker, if the limit allows it and nobody is idle.
@@ -76,6 +93,38 @@ void want_worker(Pool& pool, core::Effects& effects) {
   if (pool.workers + pool.starting - pool.blocked >= pool.limit) return;
   ++pool.starting;
   effects.spawn = true;
+}
+
+// Counts a request that a waiter may look out for.
+void expect(Pool& pool, bool may_block, int change) {
+  if (!may_block) pool.expected.fetch_add(change, std::memory_order_relaxed);
+}
+
+bool wait_for_turn(const Process& process, Pool& pool, Request& request) {
+  if (request.takes_turns) return !request.file->writes.take(request, 1);
+  return is_untried(process, request) && !pool.copies.take(request, pool.most_copies);
+}
+
+// After the request that had its turn: the next one takes its place, and the worker that is free
+// now or was called for the other comes for it.
+void pass_turn(Pool& pool, Request& request) {
+  if (request.turns == nullptr) return;
+  Request* next = request.turns->pass(request);
+  if (next != nullptr) pool.queue.push(*next);
+}
+
+// Called with the lock held, and released meanwhile: looks for work for a moment. True when this
+// worker has been called.
+bool look_for_work(Process& process) {
+  Pool& pool = process.pool;
+  if (process.spin == 0 || pool.looking.load(std::memory_order_relaxed)) return false;
+  pool.looking.store(true, std::memory_order_relaxed);
+  process.core.lock.release();
+  pool.look.until(process.spin, [&] { return !pool.looking.load(std::memory_order_relaxed); });
+  process.core.lock.acquire();
+  if (!pool.looking.load(std::memory_order_relaxed)) return true;
+  pool.looking.store(false, std::memory_order_relaxed);
+  return false;
 }
 
 // The next request for this worker, after waiting for one; null when it has been idle for long
@@ -91,6 +140,7 @@ Request* next_request(Process& process) {
       carry_out(process, effects);
       return request;
     }
+    if (look_for_work(process)) continue;
     ++pool.idle;
     const uint32_t seen = pool.doorbell.load(std::memory_order_relaxed);  // changes under the lock
     process.core.lock.release();
@@ -116,8 +166,12 @@ void push(Process& process, Request& request, core::Effects& effects) {
   Pool& pool = process.pool;
   request.state = core::State::queued;
   request.carrier = core::Carrier::pool;
+  expect(pool, request.may_block, 1);
+  if (wait_for_turn(process, pool, request)) return;
   pool.queue.push(request);
-  if (pool.idle > 0) {
+  if (pool.looking.load(std::memory_order_relaxed)) {
+    pool.looking.store(false, std::memory_order_relaxed);  // the lock orders it
+  } else if (pool.idle > 0) {
     --pool.idle;
     ++pool.called;
     pool.doorbell.fetch_add(1, std::memory_order_relaxed);  // the lock orders it
@@ -125,6 +179,13 @@ void push(Process& process, Request& request, core::Effects& effects) {
   } else {
     want_worker(pool, effects);
   }
+}
+
+void remove_from_pool(Process& process, Request& request) {
+  expect(process.pool, request.may_block, -1);
+  if (request.turns != nullptr && !request.has_turn) return request.turns->leave(request);
+  process.pool.queue.remove(request);
+  pass_turn(process.pool, request);
 }
 
 Request* take_from_pool(Process& process, core::Effects& effects) {
@@ -142,12 +203,20 @@ Request* take_from_pool(Process& process, core::Effects& effects) {
 }
 
 void work_on(Process& process, Request& request) {
-  const long result = perform(request);
+  long result = 0;
+  const bool answered = perform(process, request, result);
   core::Effects effects;
   {
     sys::Guard guard(process.core.lock);
-    if (request.may_block) --process.pool.blocked;
-    end_request(process, request, result, effects);
+    const bool may_block = request.may_block;
+    if (may_block) --process.pool.blocked;
+    pass_turn(process.pool, request);
+    if (answered) {
+      end_request(process, request, result, effects);
+    } else {
+      push_to_ring(process, request, effects);
+    }
+    expect(process.pool, may_block, -1);
   }
   carry_out(process, effects);
 }

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "core/core.h"
-#include "core/priority_queue.h"
+#include "sys/spin.h"
 
 namespace inflight::engine {
 
@@ -16,7 +16,16 @@ struct Pool {
   static constexpr int kMostBlocked = 1024;
 
   core::PriorityQueue queue;
+  core::Turns copies;       // reads that only copy: as many threads at them as there are processors
+  int most_copies;          // besides the one that submits
   sys::FutexWord doorbell;  // idle workers sleep here
+  // One idle worker may look for work without sleeping. It alone sets this, under the lock, and
+  // who clears it, under the lock, has called it; it looks without the lock.
+  std::atomic<bool> looking;
+  sys::Spin look;
+  // Requests queued or in a worker's hands that end soon: worth looking out for (runtime/waiting).
+  // Changes under the lock.
+  std::atomic<int> expected;
   int workers;
   int idle;      // of those, asleep and not yet called
   int called;    // calls that no worker has answered yet
@@ -27,6 +36,8 @@ struct Pool {
 
 // Lock held.
 void push(Process& process, core::Request& request, core::Effects& effects);
+// A queued request leaves without having been begun. Lock held.
+void remove_from_pool(Process& process, core::Request& request);
 // Takes a queued request; null if there is none. Lock held.
 core::Request* take_from_pool(Process& process, core::Effects& effects);
 

@@ -28,7 +28,10 @@ struct Process {
   pid_t pid;
   Choice choice;
   size_t inline_limit;    // bytes that the caller copies itself
+  long spin;              // nanoseconds to look for an event before sleeping; 0: never
   inflight_stats* stats;  // null unless INFLIGHT_STATS is set
+
+  sys::Spin wait_spin;  // of the program's waits
 
   core::Core core;
   core::Closing closing;

@@ -211,7 +211,7 @@ int ensure_spawner(Process& process) {
 }
 
 void watch_program_thread() {
-  static thread_local bool watched __attribute__((tls_model("initial-exec"))) = false;
+  static thread_local bool watched = false;
   if (watched) return;
   watched = true;
   sys::watch_end_of_this_thread(on_thread_end);

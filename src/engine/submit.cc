@@ -23,6 +23,7 @@ using core::Request;
 
 constexpr int kLowestPriority = 20;              // AIO_PRIO_DELTA_MAX
 constexpr size_t kLongestTransfer = 0x7ffff000;  // what one read(2) moves at most
+constexpr size_t kSmallRead = 16 * 1024;         // takes less than it costs to have it done
 constexpr int kCloseWaits = 100;
 constexpr long kCloseWaitMicroseconds = 50;
 constexpr uint64_t kByNumber = ~uint64_t{0};  // a FileKey's device, for files without identity
@@ -74,6 +75,9 @@ void fill(Request& request, aiocb& block, Operation operation, const Target& tar
   request.kind = target.kind;
   request.is_socket = target.is_socket;
   request.may_block = target.may_wait;
+  request.is_cold = target.is_cold;
+  request.takes_turns =
+      operation == Operation::write && target.is_regular && (target.status_flags & O_DIRECT) == 0;
   const bool sound = block.aio_reqprio >= 0 && block.aio_reqprio <= kLowestPriority;
   request.priority = sound ? static_cast<uint8_t>(block.aio_reqprio) : 0;  // ends with EINVAL
 }
@@ -188,18 +192,20 @@ bool answered_inline(Process& process, aiocb& block, const Notification& notific
 }
 
 bool may_be_inline(const Process& process, const aiocb& block, const Notification& notification) {
-  return process.choice == Choice::automatic && block.aio_nbytes <= process.inline_limit &&
-         notification.kind != Notification::Kind::callback;
+  if (process.choice != Choice::automatic || block.aio_nbytes > process.inline_limit) return false;
+  if (notification.kind == Notification::Kind::callback) return false;
+  return block.aio_nbytes <= kSmallRead || process.spin == 0 || inline_hints().first_since_wait();
 }
 
-// The same for a descriptor of which nothing is known yet.
-bool try_inline(Process& process, aiocb& block, const Notification& notification) {
+// The same for a descriptor of which nothing is known yet. `tried`: it was asked, in vain.
+bool try_inline(Process& process, aiocb& block, const Notification& notification, bool& tried) {
   if (!may_be_inline(process, block, notification)) return false;
   const uint32_t closes = process.closing.count();
   if (!inline_hints().suits(block.aio_fildes, closes)) return false;
   long result = 0;
   if (answered_inline(process, block, notification, result)) return true;
   inline_hints().tried(block.aio_fildes, closes, result);
+  tried = true;
   return false;
 }
 
@@ -225,6 +231,7 @@ Target examine(int fd, Operation operation) {
   switch (file.st_mode & S_IFMT) {
     case S_IFREG:
       // Files without a size may be the kernel's, and wait for news as /proc/kmsg does.
+      target.is_regular = true;
       target.may_wait = file.st_size == 0 && operation == Operation::read;
       [[fallthrough]];
     case S_IFBLK:
@@ -252,12 +259,14 @@ int submit(Process& process, aiocb& block, Operation operation) {
   Notification notification;
   if (const int error = check(block, notification)) return error;
   name_operation(block, operation);
-  if (operation == Operation::read && try_inline(process, block, notification)) return 0;
+  bool tried = false;
+  if (operation == Operation::read && try_inline(process, block, notification, tried)) return 0;
   Effects effects;
   const sys::SignalBlock signals;
   int error = ensure_spawner(process);
   if (error == 0) {
     Target target = examine(block.aio_fildes, operation);
+    target.is_cold = tried;
     error = start(process, block, operation, target, notification, 0, nullptr, effects);
     carry_out(process, effects);
   }
@@ -267,8 +276,9 @@ int submit(Process& process, aiocb& block, Operation operation) {
 
 bool submit_inline(Process& process, aiocb& block) {
   Notification notification;
+  bool tried = false;
   return block.aio_lio_opcode == LIO_READ && check(block, notification) == 0 &&
-         try_inline(process, block, notification);
+         try_inline(process, block, notification, tried);
 }
 
 int submit_entry(Process& process, aiocb& block, Group& group, Target& target, Effects& effects) {
@@ -278,13 +288,11 @@ int submit_entry(Process& process, aiocb& block, Group& group, Target& target, E
   int error = check(block, notification);
   if (!named) error = EINVAL;
   if (target.fd != block.aio_fildes) target = examine(block.aio_fildes, operation);
-  const bool cached = operation == Operation::read && target.kind == FileKind::disk &&
-                      (target.status_flags & O_DIRECT) == 0;
+  const bool askable = operation == Operation::read && target.kind == FileKind::disk &&
+                       (target.status_flags & O_DIRECT) == 0;
+  target.is_cold = error == 0 && askable && may_be_inline(process, block, notification);
   long result = 0;
-  if (error == 0 && cached && may_be_inline(process, block, notification) &&
-      answered_inline(process, block, notification, result)) {
-    return 0;
-  }
+  if (target.is_cold && answered_inline(process, block, notification, result)) return 0;
   const int refused =
       start(process, block, operation, target, notification, error, &group, effects);
   if (refused == 0) return 0;

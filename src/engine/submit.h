@@ -13,6 +13,8 @@ struct Target {
   int status_flags;
   core::FileKind kind;
   bool is_socket;
+  bool is_regular;
+  bool is_cold;   // the caller tried to read inline, and could not
   bool may_wait;  // a regular file that may not be one of a disk
   core::FileKey key;
 };

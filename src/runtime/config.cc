@@ -88,6 +88,7 @@ Choice read_choice() {
 Config read_config() {
   static bool threads_reported = false;
   static bool inline_reported = false;
+  static bool spin_reported = false;
   Config config;
   config.choice = read_choice();
   long threads = 0;
@@ -97,6 +98,8 @@ Config read_config() {
   read_number("INFLIGHT_INLINE", 1L << 30, "a number of bytes up to 1073741824", inline_reported,
               limit);
   config.inline_limit = static_cast<size_t>(limit);
+  read_number("INFLIGHT_SPIN", 10000, "a number of microseconds up to 10000", spin_reported,
+              config.spin);
   return config;
 }
 

@@ -34,6 +34,9 @@ void configure(Process& process) {
   process.pid = static_cast<pid_t>(sys::process_id());
   process.choice = config.choice;
   process.inline_limit = config.inline_limit;
+  const int processors = sys::processor_count();
+  process.pool.most_copies = processors > 1 ? processors - 1 : 1;
+  process.spin = processors > 1 ? config.spin * 1000 : 0;
   const int wish = wished_threads.load(std::memory_order_relaxed);
   process.pool.limit = config.threads > 0 ? config.threads : wish > 0 ? wish : default_limit();
   process.stats = open_statistics(process.pid);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <limits.h>
 
+#include "engine/inline_hint.h"
 #include "runtime/calls.h"
 #include "runtime/start.h"
 
@@ -27,6 +28,14 @@ bool any_finished(const aiocb* const list[], int count) {
     if (block != nullptr && core::status_of(*block) != EINPROGRESS) return true;
   }
   return false;
+}
+
+// Requests that a worker is about to finish are worth looking out for, for a moment.
+bool finished_soon(Process& process, const aiocb* const list[], int count) {
+  if (count > kLinksOnStack || process.pool.expected.load(std::memory_order_relaxed) == 0) {
+    return false;
+  }
+  return process.wait_spin.until(process.spin, [=] { return any_finished(list, count); });
 }
 
 bool earlier(const timespec& one, const timespec& other) {
@@ -165,6 +174,7 @@ int suspend(const aiocb* const list[], int count, const timespec* timeout) {
     return -EINVAL;
   }
   if (Process* process = started()) engine::count(*process, INFLIGHT_SUSPENDS);
+  engine::inline_hints().waited();
   if (any_finished(list, count)) return 0;
   timespec deadline;
   bool timed = timeout != nullptr;
@@ -174,6 +184,7 @@ int suspend(const aiocb* const list[], int count, const timespec* timeout) {
   }
   Process* process = start();
   if (process == nullptr) return -EAGAIN;
+  if (finished_soon(*process, list, count)) return 0;
   if (count <= kLinksOnStack) {
     core::WaitLink links[kLinksOnStack];
     return suspend_with(*process, links, list, count, timed ? &deadline : nullptr);
