@@ -1,5 +1,6 @@
-// Submission by the caller, completion on one helper thread. A submitted request belongs to the
-// kernel until its event arrives; `in_flight` keeps the thread alive for it.
+// Submission by the caller, completion on one helper thread or a leader. A submitted request
+// belongs to the kernel until its event arrives; `in_flight` keeps the thread alive for it. All of
+// Kaio but `status` and `context` is guarded by the process lock.
 #include "engine/kaio.h"
 
 #include <errno.h>
@@ -15,6 +16,11 @@ using core::Request;
 
 constexpr unsigned kCapacities[] = {2048, 256, 32};  // the system's total is limited: aio-max-nr
 constexpr int kBatch = 64;
+constexpr long kLongestLead = 2'000'000;  // nanoseconds that a leader waits with signals blocked
+constexpr long kLookMilliseconds = 1;
+constexpr int kQuietLooks = 16;
+constexpr uint32_t kFirstDemand = 8;
+constexpr uint32_t kLastDemand = 4096;
 
 // Sets the context up once. Others carry on without kernel AIO meanwhile.
 bool open_context(Kaio& kaio) {
@@ -32,6 +38,21 @@ bool open_context(Kaio& kaio) {
   return false;
 }
 
+void ring(Kaio& kaio, Effects& effects) {
+  kaio.doorbell.fetch_add(1, std::memory_order_relaxed);  // the lock orders it
+  effects.wake(kaio.doorbell);
+}
+
+// Notes how requests are made; a crowd needs the thread. Lock held.
+void note_submission(Kaio& kaio, const Request& request, Effects& effects) {
+  ++kaio.submitted;
+  const bool lone = kaio.in_flight == 1 && request.group == nullptr &&
+                    request.notice.what.kind == core::Notification::Kind::none;
+  if (!lone || kaio.unled) kaio.streak = 0;
+  kaio.unled = lone;
+  if (!lone && kaio.passive && !kaio.has_leader) ring(kaio, effects);
+}
+
 void on_event(Process& process, const io_event& event, core::Effects& effects) {
   sys::Guard guard(process.core.lock);
   --process.kaio.in_flight;
@@ -43,6 +64,44 @@ void on_event(Process& process, const io_event& event, core::Effects& effects) {
     push(process, *request, effects);
   } else {
     end_or_continue(process, *request, event.res, effects);
+  }
+}
+
+// Whether a waiting thread may take the completions now; notes that it would.
+bool may_lead(Process& process, const aiocb& block) {
+  Kaio& kaio = process.kaio;
+  const Request* request = core::find(process.core, block);
+  if (request == nullptr || request->carrier != core::Carrier::kaio) return false;
+  if (request->state != core::State::running || kaio.in_flight != 1) return false;
+  if (kaio.unled) ++kaio.streak;
+  kaio.unled = false;
+  return kaio.passive && !kaio.has_leader;
+}
+
+// The thread's passive time: it sleeps, and looks now and then whether a completion is left lying.
+void stand_by(Process& process) {
+  Kaio& kaio = process.kaio;
+  const uint32_t demand = kaio.demand == 0 ? kFirstDemand : kaio.demand;
+  sys::Guard guard(process.core.lock);
+  kaio.passive = kaio.in_flight == 0 && kaio.streak >= demand;
+  for (int quiet = 0; kaio.passive;) {
+    const uint32_t rings = kaio.doorbell.load(std::memory_order_relaxed);
+    const uint32_t submitted = kaio.submitted;
+    process.core.lock.release();
+    const timespec soon = sys::deadline_after(kLookMilliseconds);
+    sys::futex_wait(kaio.doorbell, rings, &soon, false);
+    process.core.lock.acquire();
+    if (kaio.has_leader) continue;
+    const bool rung = kaio.doorbell.load(std::memory_order_relaxed) != rings;
+    const bool old = kaio.submitted == submitted;
+    quiet = old ? quiet + 1 : 0;
+    if (kaio.in_flight == 0) {
+      kaio.passive = quiet < kQuietLooks;
+    } else if (rung || old) {
+      kaio.passive = false;
+      kaio.streak = 0;
+      kaio.demand = demand < kLastDemand ? demand * 2 : demand;
+    }
   }
 }
 
@@ -75,6 +134,7 @@ bool submit_to_kaio(Process& process, Request& request, core::Effects& effects) 
   {
     sys::Guard guard(process.core.lock);
     ++kaio.in_flight;
+    note_submission(kaio, request, effects);
     if (!kaio.alive && !kaio.wanted) {
       kaio.wanted = true;
       effects.spawn = true;
@@ -102,11 +162,38 @@ void take_events(Process& process, Effects& effects) {
   for (long i = 0; i < count; ++i) on_event(process, events[i], effects);
 }
 
+Led lead_kaio(Process& process, const aiocb& block, const timespec* deadline) {
+  Kaio& kaio = process.kaio;
+  core::Ticket ticket;
+  {
+    sys::Guard guard(process.core.lock);
+    if (!may_lead(process, block)) return Led::no;
+    kaio.has_leader = true;
+    ticket = core::ticket_of(block);
+  }
+  timespec most{0, kLongestLead};
+  if (deadline != nullptr) most = sys::time_until(*deadline, most);
+  io_event events[kBatch];
+  const long count = sys::kaio_wait(kaio.context, events, kBatch, &most);
+  Effects effects;
+  for (long i = 0; i < count; ++i) on_event(process, events[i], effects);
+  bool finished;
+  {
+    sys::Guard guard(process.core.lock);
+    kaio.has_leader = false;
+    if (kaio.in_flight > 0) ring(kaio, effects);
+    finished = core::find(process.core, ticket) == nullptr;
+  }
+  carry_out(process, effects);
+  return finished ? Led::finished : Led::in_vain;
+}
+
 void* kaio_main(void* argument) {
   Process& process = *static_cast<Process*>(argument);
   Kaio& kaio = process.kaio;
   begin_helper("inflight-kaio");
   for (;;) {
+    stand_by(process);
     io_event events[kBatch];
     timespec idle{kIdleMilliseconds / 1000, kIdleMilliseconds % 1000 * 1'000'000};
     const long count = sys::kaio_wait(kaio.context, events, kBatch, &idle);

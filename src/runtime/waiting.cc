@@ -38,6 +38,25 @@ bool finished_soon(Process& process, const aiocb* const list[], int count) {
   return process.wait_spin.until(process.spin, [=] { return any_finished(list, count); });
 }
 
+// Where the caller waits for one request of the kernel's AIO, it may take the completion itself. 0
+// or -EINTR; -EAGAIN: nothing came of it.
+int take_completion(Process& process, const aiocb* const list[], int count,
+                    const timespec* deadline) {
+  if (count != 1 || process.kaio.status.load() != engine::Kaio::Status::ready) return -EAGAIN;
+  const aiocb* block = entry(list, 0);
+  if (block == nullptr) return -EAGAIN;
+  const sys::SignalBlock signals;
+  switch (engine::lead_kaio(process, *block, deadline)) {
+    case engine::Led::finished:
+      return 0;
+    case engine::Led::in_vain:
+      return signals.will_interrupt() ? -EINTR : -EAGAIN;
+    case engine::Led::no:
+      break;
+  }
+  return -EAGAIN;
+}
+
 bool earlier(const timespec& one, const timespec& other) {
   return one.tv_sec < other.tv_sec || (one.tv_sec == other.tv_sec && one.tv_nsec < other.tv_nsec);
 }
@@ -184,12 +203,15 @@ int suspend(const aiocb* const list[], int count, const timespec* timeout) {
   }
   Process* process = start();
   if (process == nullptr) return -EAGAIN;
+  const timespec* end = timed ? &deadline : nullptr;
   if (finished_soon(*process, list, count)) return 0;
+  const int taken = take_completion(*process, list, count, end);
+  if (taken != -EAGAIN) return taken;
   if (count <= kLinksOnStack) {
     core::WaitLink links[kLinksOnStack];
-    return suspend_with(*process, links, list, count, timed ? &deadline : nullptr);
+    return suspend_with(*process, links, list, count, end);
   }
-  return suspend_long(*process, list, count, timed ? &deadline : nullptr);
+  return suspend_long(*process, list, count, end);
 }
 
 }  // namespace inflight::runtime

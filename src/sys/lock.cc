@@ -47,6 +47,19 @@ timespec deadline_after(long milliseconds) {
   return time;
 }
 
+timespec time_until(const timespec& deadline, const timespec& most) {
+  const timespec now = monotonic_now();
+  timespec left{deadline.tv_sec - now.tv_sec, deadline.tv_nsec - now.tv_nsec};
+  if (left.tv_nsec < 0) {
+    --left.tv_sec;
+    left.tv_nsec += 1'000'000'000;
+  }
+  if (left.tv_sec < 0) return {0, 0};
+  const bool less =
+      left.tv_sec < most.tv_sec || (left.tv_sec == most.tv_sec && left.tv_nsec < most.tv_nsec);
+  return less ? left : most;
+}
+
 void Lock::acquire_contended() {
   for (int spin = 0; spin < kSpins; ++spin) {
     uint32_t expected = kFree;

@@ -31,6 +31,9 @@ void nap(long microseconds);
 // CLOCK_MONOTONIC, `milliseconds` from now.
 timespec deadline_after(long milliseconds);
 
+// From now until `deadline` (CLOCK_MONOTONIC), but no more than `most`.
+timespec time_until(const timespec& deadline, const timespec& most);
+
 // Mutual exclusion for short sections that make no system call. Whoever takes it has all signals
 // blocked (helper threads always have; others hold a SignalBlock).
 class Lock {

@@ -32,6 +32,20 @@ asm(".pushsection .text\n"
     ".size inflight_signal_return, .-inflight_signal_return\n"
     ".popsection\n");
 
+bool SignalBlock::will_interrupt() const {
+  SignalMask pending = 0;
+  call(SYS_rt_sigpending, &pending, static_cast<long>(sizeof pending));
+  pending &= ~before_;
+  for (; pending != 0; pending &= pending - 1) {
+    KernelAction action{};
+    const long number = __builtin_ctzl(pending) + 1;
+    call(SYS_rt_sigaction, number, 0L, &action, static_cast<long>(sizeof action.mask));
+    const bool handled = action.handler != SIG_DFL && action.handler != SIG_IGN;
+    if (handled && number != kNudgeSignal && (action.flags & SA_RESTART) == 0) return true;
+  }
+  return false;
+}
+
 void prepare_nudges() {
   KernelAction current{};
   call(SYS_rt_sigaction, static_cast<long>(kNudgeSignal), 0L, &current,

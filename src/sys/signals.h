@@ -38,6 +38,10 @@ class SignalBlock {
   SignalBlock(const SignalBlock&) = delete;
   SignalBlock& operator=(const SignalBlock&) = delete;
 
+  // True if the end of the block will run a handler that was installed without SA_RESTART, which
+  // a wait must tell of (EINTR).
+  bool will_interrupt() const;
+
  private:
   SignalMask before_;
 };
