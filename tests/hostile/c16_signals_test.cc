@@ -174,7 +174,7 @@ void weather(int file, std::chrono::milliseconds length, const std::function<voi
   storm = mine.get();
   {
     Interrupter interrupter;
-    const auto end = Clock::now() + length;
+    const auto end = Clock::now() + length * support::length_factor();
     while (Clock::now() < end || mine->handled <= 10 || mine->submitted <= 10) work(*mine);
   }
   storm = nullptr;

@@ -52,7 +52,7 @@ TEST_F(C23_Process, AChildHasWorkingAioWhileTheParentsThreadsAreBusy) {
   std::atomic<int> wrong{0};
   Descriptor file = temporary_file(std::string(65536, 'f'));
   std::vector<std::unique_ptr<Thread>> threads;
-  for (int number = 0; number < 4; ++number) {
+  for (int number = 0; number < 8; ++number) {
     threads.push_back(std::make_unique<Thread>([&, number] {
       Pipe pipe;
       char buffer[4096];
@@ -66,7 +66,7 @@ TEST_F(C23_Process, AChildHasWorkingAioWhileTheParentsThreadsAreBusy) {
       }
     }));
   }
-  for (int round = 0; round < 40; ++round) {
+  for (int round = 0; round < 40 * support::length_factor(); ++round) {
     const pid_t child = fork();
     if (child == 0) {
       support::limit_runtime(std::chrono::seconds(20));

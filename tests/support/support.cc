@@ -210,6 +210,8 @@ int in_child(const std::function<void()>& body) {
   return status;
 }
 
+int length_factor() { return std::max(1, atoi(environment("INFLIGHT_TEST_LENGTH", "1").c_str())); }
+
 bool served_by_inflight() {
   Dl_info info;
   void* address = dlsym(RTLD_DEFAULT, "aio_read");

@@ -27,6 +27,10 @@ using Clock = std::chrono::steady_clock;
 
 inline constexpr std::chrono::seconds kPatience{30};
 
+// INFLIGHT_TEST_LENGTH: how many times longer than in the usual run storms and forks go on; 1 if
+// unset.
+int length_factor();
+
 // Looks at the condition until it holds or kPatience has passed; says whether it held.
 bool eventually(const std::function<bool()>& condition);
 
