@@ -10,7 +10,9 @@
 #include <string>
 #include <vector>
 
+#include "compare_command.h"
 #include "failure.h"
+#include "probe_command.h"
 #include "run_command.h"
 #include "stats_command.h"
 
@@ -32,6 +34,18 @@ constexpr const char* kRunFooter =
     "program cannot be executed; 127 there is no such program; 2 the command line was wrong.\n\n"
     "Example: inflight run --engine threads --stats /tmp/pages fio --ioengine=posixaio job.fio";
 
+constexpr const char* kCompareFooter =
+    "Everything from PROGRAM on belongs to the program, whose output is dropped. Every round must\n"
+    "end with exit status 0.\n\n"
+    "Exit code: 0 compared; 1 the program failed in a round; 125 the library is missing; 126 the\n"
+    "program cannot be executed; 127 there is no such program; 2 the command line was wrong.\n\n"
+    "Example: inflight compare -n 7 fio --ioengine=posixaio job.fio";
+
+constexpr const char* kProbeFooter =
+    "Exit code: 0 everything could be found out; 1 no file could be made in one of the\n"
+    "directories; 2 the command line was wrong.\n\n"
+    "Example: inflight probe /var/lib/postgresql /tmp";
+
 CLI::App* add_stats(CLI::App& app, tool::StatsOptions& options) {
   CLI::App* stats = app.add_subcommand("stats", "Add up what programs on inflight counted");
   stats->add_option("paths", options.paths, "directories of pages, or single pages (*.stats)")
@@ -47,8 +61,8 @@ CLI::App* add_stats(CLI::App& app, tool::StatsOptions& options) {
 // PROGRAM is cut off before CLI11 sees it, so its own usage line would not name it.
 class RunFormatter : public CLI::Formatter {
  public:
-  std::string make_usage(const CLI::App*, std::string) const override {
-    return "Usage: inflight run [OPTIONS] PROGRAM [ARGUMENTS...]\n";
+  std::string make_usage(const CLI::App* app, std::string) const override {
+    return fmt::format("Usage: inflight {} [OPTIONS] PROGRAM [ARGUMENTS...]\n", app->get_name());
   }
 };
 
@@ -70,8 +84,38 @@ CLI::App* add_run(CLI::App& app, tool::RunOptions& options) {
   return run;
 }
 
+CLI::App* add_compare(CLI::App& app, tool::CompareOptions& options) {
+  CLI::App* compare =
+      app.add_subcommand("compare", "Run a program on glibc and on inflight, in turns");
+  compare->add_option("-n,--rounds", options.rounds, "runs on each, 5 if not given")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1000));
+  compare->add_option("--engine", options.engine, "sets INFLIGHT_ENGINE")
+      ->type_name("ENGINE")
+      ->check(CLI::IsMember({"auto", "uring", "kaio", "threads"}));
+  compare
+      ->add_option("--library", options.library,
+                   "preload this library, not the one next to the tool")
+      ->type_name("FILE");
+  compare->add_flag("--json", options.json, "print JSON");
+  compare->add_flag("--show-output", options.show_output, "do not drop the program's output");
+  compare->formatter(std::make_shared<RunFormatter>());
+  compare->footer(kCompareFooter);
+  return compare;
+}
+
+CLI::App* add_probe(CLI::App& app, tool::ProbeOptions& options) {
+  CLI::App* probe = app.add_subcommand("probe", "Tell which engines work here, and why not");
+  options.paths = {"."};
+  probe->add_option("paths", options.paths, "directories whose file systems to look at; . if none")
+      ->type_name("DIRECTORY");
+  probe->add_flag("--json", options.json, "print JSON");
+  probe->footer(kProbeFooter);
+  return probe;
+}
+
 // Where the program's own command line begins, which CLI11 must not look at: at the first word
-// after `run` that is neither an option of ours nor an option's value, or behind `--`.
+// after `run` or `compare` that is neither an option of ours nor an option's value, or behind `--`.
 size_t find_program(const CLI::App& run, std::vector<std::string>& words) {
   for (size_t place = 1; place < words.size(); ++place) {
     const std::string& word = words[place];
@@ -86,6 +130,19 @@ size_t find_program(const CLI::App& run, std::vector<std::string>& words) {
   return words.size();
 }
 
+// Cuts the program's own command line off the words, for the subcommands that run one.
+std::vector<std::string> cut_program(const CLI::App& app, std::vector<std::string>& words) {
+  for (const char* name : {"run", "compare"}) {
+    if (words.empty() || words[0] != name) continue;
+    const auto program =
+        words.begin() + static_cast<ptrdiff_t>(find_program(*app.get_subcommand(name), words));
+    std::vector<std::string> command(program, words.end());
+    words.erase(program, words.end());
+    return command;
+  }
+  return {};
+}
+
 int run_tool(int argc, char** argv) {
   CLI::App app{"inflight: POSIX asynchronous I/O that is served well"};
   app.name("inflight");
@@ -97,14 +154,14 @@ int run_tool(int argc, char** argv) {
   app.footer("inflight SUBCOMMAND --help tells more, exit codes too.");
   tool::StatsOptions stats_options;
   tool::RunOptions run_options;
-  CLI::App* stats = add_stats(app, stats_options);
-  CLI::App* run = add_run(app, run_options);
+  tool::CompareOptions compare_options;
+  tool::ProbeOptions probe_options;
+  const CLI::App* run = add_run(app, run_options);
+  const CLI::App* compare = add_compare(app, compare_options);
+  const CLI::App* stats = add_stats(app, stats_options);
+  const CLI::App* probe = add_probe(app, probe_options);
   std::vector<std::string> words(argv + 1, argv + argc);
-  if (!words.empty() && words[0] == run->get_name()) {
-    const auto program = words.begin() + static_cast<ptrdiff_t>(find_program(*run, words));
-    run_options.command.assign(program, words.end());
-    words.erase(program, words.end());
-  }
+  const std::vector<std::string> command = cut_program(app, words);
   try {
     std::reverse(words.begin(), words.end());  // as CLI11 wants a vector
     app.parse(words);
@@ -112,9 +169,14 @@ int run_tool(int argc, char** argv) {
     return app.exit(error) == 0 ? tool::kSuccess : tool::kUsage;
   }
   if (stats->parsed()) return tool::print_stats(stats_options);
-  if (run_options.command.empty()) {
-    throw tool::Failure(tool::kUsage, "which program? (see inflight run --help)");
+  if (probe->parsed()) return tool::probe(probe_options);
+  if (command.empty()) {
+    const CLI::App* asked = compare->parsed() ? compare : run;
+    throw tool::Failure(tool::kUsage,
+                        fmt::format("which program? (see inflight {} --help)", asked->get_name()));
   }
+  run_options.command = compare_options.command = command;
+  if (compare->parsed()) return tool::compare_program(compare_options);
   tool::run_program(run_options);
 }
 

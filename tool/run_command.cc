@@ -1,4 +1,4 @@
-// Finds the library, sets the environment and calls exec.
+// Sets the environment and calls exec.
 #include "run_command.h"
 
 #include <fmt/format.h>
@@ -8,55 +8,16 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <string_view>
 #include <system_error>
 
 #include "failure.h"
+#include "library.h"
 
 namespace tool {
 
 namespace {
 
 namespace fs = std::filesystem;
-
-// In a build tree the library lies beside the tool, installed it lies in lib beside bin.
-std::string library_beside_tool() {
-  std::error_code error;
-  const fs::path tool = fs::read_symlink("/proc/self/exe", error);
-  if (error) {
-    throw Failure(kCannotPrepare, fmt::format("cannot tell where this tool lies: {}; name the "
-                                              "library with --library",
-                                              error.message()));
-  }
-  const fs::path here = tool.parent_path();
-  const fs::path installed = here.parent_path() / INFLIGHT_TOOL_LIBDIR;
-  for (const fs::path& directory : {here, installed}) {
-    for (const char* name : {"libinflight.so.0", "libinflight.so"}) {
-      if (fs::exists(directory / name, error)) return (directory / name).string();
-    }
-  }
-  throw Failure(kCannotPrepare, fmt::format("no libinflight.so.0 in {} or {}; build it, or name it "
-                                            "with --library",
-                                            here.string(), installed.string()));
-}
-
-// LD_PRELOAD is a list: what is in it already stays, behind our library. ld.so splits it at spaces
-// and colons and knows no quoting, and says little when a library is missing; so that is told here.
-std::string preload_list(const std::string& library) {
-  std::error_code error;
-  const std::string path = fs::absolute(library, error).string();
-  if (access(path.c_str(), R_OK) != 0) {
-    throw Failure(kCannotPrepare,
-                  fmt::format("the library {} cannot be read: {}", path, std::strerror(errno)));
-  }
-  if (path.find_first_of(" :") != std::string::npos) {
-    throw Failure(kCannotPrepare, fmt::format("the library's path '{}' holds a space or a colon, "
-                                              "which LD_PRELOAD cannot express",
-                                              path));
-  }
-  const char* before = std::getenv("LD_PRELOAD");
-  return before == nullptr || *before == '\0' ? path : path + ":" + before;
-}
 
 // The library writes pages only into a directory that exists. It would say so itself, but then the
 // program would be running already.
@@ -84,8 +45,7 @@ void set_variable(const char* name, const std::string& value) {
 }  // namespace
 
 void run_program(const RunOptions& options) {
-  const std::string library = options.library.empty() ? library_beside_tool() : options.library;
-  const std::string preload = preload_list(library);
+  const std::string preload = preload_list(options.library);
   if (!options.stats.empty()) set_variable("INFLIGHT_STATS", stats_directory(options.stats));
   if (!options.engine.empty()) set_variable("INFLIGHT_ENGINE", options.engine);
   if (!options.threads.empty()) set_variable("INFLIGHT_THREADS", options.threads);

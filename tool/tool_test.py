@@ -191,10 +191,83 @@ class RunTest(ToolTest):
         self.assertIn("no libinflight.so.0", result.stderr)
 
 
+class CompareTest(ToolTest):
+    """The tool lies beside the library that was built with it, which is what it compares."""
+
+    def test_alternates_and_measures(self):
+        log = os.path.join(self.directory, "log")
+        result = run("compare", "-n", "2", "--json", "--", "sh", "-c",
+                     f'echo "${{LD_PRELOAD##*/}}" >> {log}; echo noise')
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        document = json.loads(result.stdout)
+        self.assertEqual(document["rounds"], 2)
+        self.assertEqual(document["requests_served"], 0)
+        for figure in document["figures"].values():
+            for side in ("glibc", "inflight"):
+                values = figure[side]
+                self.assertLessEqual(values["least"], values["median"])
+                self.assertLessEqual(values["median"], values["most"])
+        self.assertGreater(document["figures"]["wall_seconds"]["glibc"]["least"], 0)
+        with open(log, encoding="utf-8") as file:
+            preloaded = file.read().splitlines()
+        self.assertEqual(len(preloaded), 4)
+        self.assertEqual(preloaded[0::2], ["", ""])
+        for name in preloaded[1::2]:
+            self.assertTrue(name.startswith("libinflight.so"), preloaded)
+
+    def test_says_that_no_request_was_made(self):
+        result = run("compare", "-n", "1", "true")
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertIn("made no AIO call", result.stdout)
+        self.assertRegex(result.stdout, r"wall time, s +0\.\d+ \(")
+
+    def test_failures(self):
+        for code, words, arguments in (
+                (127, "No such file", ["no-such-program-anywhere"]),
+                (126, "Permission denied", [self.directory]),
+                (125, "cannot be read", ["--library", "/no/such.so", "true"]),
+                (1, "exit status 3", ["sh", "-c", "exit 3"]),
+                (1, "signal 9", ["sh", "-c", "kill -9 $$"]),
+                (2, "which program", []),
+                (2, "rounds", ["-n", "0", "true"])):
+            with self.subTest(arguments=arguments):
+                result = run("compare", *arguments)
+                self.assertEqual(result.returncode, code, result.stderr)
+                self.assertIn(words, result.stderr)
+                self.assertEqual(result.stdout, "")
+
+
+class ProbeTest(ToolTest):
+    def test_tells_what_works(self):
+        result = run("probe", "--json", self.directory)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        document = json.loads(result.stdout)
+        self.assertEqual(list(document["ways"]), ["inline", "kernel AIO", "io_uring", "threads"])
+        self.assertTrue(document["ways"]["threads"]["works"])
+        for way in document["ways"].values():
+            self.assertTrue(way["remark"])
+        (system,) = document["file_systems"]
+        self.assertEqual(system["path"], self.directory)
+        self.assertIn("cached_reads", system)
+        self.assertEqual(os.listdir(self.directory), [], "the probe leaves nothing behind")
+
+    def test_table(self):
+        result = run("probe", self.directory)
+        self.assertEqual(result.returncode, 0)
+        self.assertRegex(result.stdout, r"threads +yes ")
+        self.assertRegex(result.stdout, r"processors +\d+")
+
+    def test_a_place_without_files(self):
+        result = run("probe", "--json", os.path.join(self.directory, "missing"))
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("No such file", json.loads(result.stdout)["file_systems"][0]["error"])
+
+
 class HelpTest(ToolTest):
     def test_version_and_help(self):
         self.assertRegex(run("--version").stdout, r"^inflight \d+\.\d+\.\d+")
-        for arguments in (["stats", "--help"], ["run", "--help"]):
+        for arguments in (["stats", "--help"], ["run", "--help"], ["compare", "--help"],
+                          ["probe", "--help"]):
             result = run(*arguments)
             self.assertEqual(result.returncode, 0)
             self.assertIn("Exit code", result.stdout)

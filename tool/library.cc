@@ -1,0 +1,63 @@
+// Finds the library beside the tool and writes LD_PRELOAD lists.
+#include "library.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+
+#include "failure.h"
+
+namespace tool {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// In a build tree the library lies beside the tool, installed it lies in lib beside bin.
+std::string library_beside_tool() {
+  std::error_code error;
+  const fs::path tool = fs::read_symlink("/proc/self/exe", error);
+  if (error) {
+    throw Failure(kCannotPrepare, fmt::format("cannot tell where this tool lies: {}; name the "
+                                              "library with --library",
+                                              error.message()));
+  }
+  const fs::path here = tool.parent_path();
+  const fs::path installed = here.parent_path() / INFLIGHT_TOOL_LIBDIR;
+  for (const fs::path& directory : {here, installed}) {
+    for (const char* name : {"libinflight.so.0", "libinflight.so"}) {
+      if (fs::exists(directory / name, error)) return (directory / name).string();
+    }
+  }
+  throw Failure(kCannotPrepare, fmt::format("no libinflight.so.0 in {} or {}; build it, or name it "
+                                            "with --library",
+                                            here.string(), installed.string()));
+}
+
+}  // namespace
+
+// LD_PRELOAD is a list: what is in it already stays, behind our library. ld.so splits it at spaces
+// and colons and knows no quoting, and says little when a library is missing; so that is told here.
+std::string preload_list(const std::string& wanted) {
+  const std::string library = wanted.empty() ? library_beside_tool() : wanted;
+  std::error_code error;
+  const std::string path = fs::absolute(library, error).string();
+  if (access(path.c_str(), R_OK) != 0) {
+    throw Failure(kCannotPrepare,
+                  fmt::format("the library {} cannot be read: {}", path, std::strerror(errno)));
+  }
+  if (path.find_first_of(" :") != std::string::npos) {
+    throw Failure(kCannotPrepare, fmt::format("the library's path '{}' holds a space or a colon, "
+                                              "which LD_PRELOAD cannot express",
+                                              path));
+  }
+  const char* before = std::getenv("LD_PRELOAD");
+  return before == nullptr || *before == '\0' ? path : path + ":" + before;
+}
+
+}  // namespace tool

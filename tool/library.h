@@ -1,0 +1,12 @@
+// Where the library lies that programs are run on.
+#pragma once
+
+#include <string>
+
+namespace tool {
+
+// The value of LD_PRELOAD for a program on the library: what it holds already stays, behind ours.
+// `wanted` empty: the library beside this tool or in ../lib. A Failure when there is none.
+std::string preload_list(const std::string& wanted);
+
+}  // namespace tool
