@@ -74,6 +74,8 @@ void remove_from_streams(Process& process, Request& request, Effects& effects) {
 }
 
 void nudge_streams(Process& process) {
+  // Who has taken the id must send the signal: a handler in between would wait for a thread that
+  // it believes awake. So signals are blocked here, too.
   const int sleeper = process.streams.sleeper.exchange(0);
   if (sleeper == 0 || sys::nudge(process.pid, sleeper)) return;
   // The thread put its id there after it had made its timer, or it wakes by itself.
@@ -84,11 +86,14 @@ void sync_streams(Process& process) {
   Streams& streams = process.streams;
   uint32_t ticket;
   {
-    sys::Guard guard(process.core.lock);
-    if (!streams.alive) return;  // it holds no file
-    ticket = ++streams.sync_wanted;
+    const sys::SignalBlock signals;
+    {
+      sys::Guard guard(process.core.lock);
+      if (!streams.alive) return;  // it holds no file
+      ticket = ++streams.sync_wanted;
+    }
+    nudge_streams(process);
   }
-  nudge_streams(process);
   for (;;) {
     const uint32_t done = streams.sync_done.load(std::memory_order_acquire);
     if (static_cast<int32_t>(done - ticket) >= 0) return;

@@ -53,7 +53,7 @@ void push_to_ring(Process& process, core::Request& request, core::Effects& effec
 // Lock held: an armed or ring-queued request leaves.
 void remove_from_streams(Process& process, core::Request& request, core::Effects& effects);
 
-// Wakes the thread if it sleeps. Without the lock.
+// Wakes the thread if it sleeps. Without the lock, signals blocked.
 void nudge_streams(Process& process);
 // Waits for the sync protocol. Without the lock.
 void sync_streams(Process& process);
