@@ -27,7 +27,7 @@ set(inflight_part_program-threads "[.]C(18|19|20)_")
 set(inflight_part_descriptors "[.]C(21|22)_")
 set(inflight_part_processes "[.]C23_")
 set(inflight_part_credentials "[.]C24_")
-set(inflight_part_faults "[.]Fault")
+set(inflight_part_faults "Fault")
 set(inflight_part_model "[.]Model")
 
 # Tests that a sanitizer makes fail by what it is, with reasons: tests/support/PRESET.skip.

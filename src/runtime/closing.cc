@@ -72,11 +72,14 @@ void look_at_range(Process& process, uint32_t first, uint32_t last, Wait& wait, 
                    Effects& effects) {
   if (first == last) {
     const auto fd = static_cast<int>(first);
-    const core::FileKey key = engine::examine(fd, core::Operation::read).key;
-    sys::Guard guard(process.core.lock);
-    core::File* file = core::find_file(process.core, key);
-    if (file != nullptr) look_at_file(process, *file, first, last, wait, look, effects);
-    return;
+    const engine::Target target = engine::examine(fd, core::Operation::read);
+    // What cannot be examined is not open, as a rule; else its requests must be looked for.
+    if (target.kind != FileKind::closed) {
+      sys::Guard guard(process.core.lock);
+      core::File* file = core::find_file(process.core, target.key);
+      if (file != nullptr) look_at_file(process, *file, first, last, wait, look, effects);
+      return;
+    }
   }
   sys::Guard guard(process.core.lock);
   for (core::File*& bucket : process.core.buckets) {

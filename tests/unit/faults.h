@@ -2,6 +2,7 @@
 // interrupted, and a count of how often they did. Everything else goes to the kernel.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <mutex>
 #include <optional>
@@ -16,7 +17,10 @@ struct Rule {
   long answer = 0;       // what the call gives instead: a negative errno
   int times = 1 << 30;   // how often, then the kernel answers again
   int after = 0;         // calls let through first
+  int every = 1;         // only every so many-th call
   bool shorten = false;  // instead of an answer: the length (third argument) is halved
+  long operation = -1;   // only calls with this second argument
+  int seen = 0;
 };
 
 inline std::mutex mutex;
@@ -25,14 +29,16 @@ inline std::atomic<long> injected{0};
 
 enum class Fate { pass, shorten, answer };
 
-inline Fate decide(long number, long& answer) {
+inline Fate decide(long number, long operation, long& answer) {
   const std::lock_guard<std::mutex> guard(mutex);
   for (Rule& rule : rules) {
     if (rule.number != number || rule.times == 0) continue;
+    if (rule.operation != -1 && rule.operation != operation) continue;
     if (rule.after > 0) {
       --rule.after;
       continue;
     }
+    if (++rule.seen % rule.every != 0) continue;
     --rule.times;
     ++injected;
     answer = rule.answer;
@@ -41,9 +47,15 @@ inline Fate decide(long number, long& answer) {
   return Fate::pass;
 }
 
+// The calls made so far, by number.
+inline std::array<std::atomic<bool>, 512> made{};
+
 inline long hook(long number, const long (&arguments)[6]) {
   long answer = 0;
-  switch (decide(number, answer)) {
+  if (number >= 0 && number < static_cast<long>(made.size())) {
+    made[static_cast<size_t>(number)].store(true, std::memory_order_relaxed);
+  }
+  switch (decide(number, arguments[1], answer)) {
     case Fate::answer:
       return answer;
     case Fate::pass:
