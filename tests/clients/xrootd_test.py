@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+"""An XRootD server with asynchronous disk I/O, and xrdcp: files up and down, compared byte by byte.
+
+The server takes the signals of its requests by sigwaitinfo on threads of its own. Its storage has
+AIO code that it does not use by itself any more; xrootd_async.cc makes it.
+"""
+
+import filecmp
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+
+from harness import Skip, check, check_equal, eventually, main
+
+SIZES = (1, 4096, 1 << 20, 9_000_001)
+CONFIGURATION = """all.export /
+oss.localroot {directory}/data
+ofs.osslib ++ {plugin}
+all.adminpath {directory}/admin
+all.pidpath {directory}/admin
+xrd.port {port}
+xrootd.async force segsize 64k minsize 64k
+"""
+
+
+def add_arguments(parser):
+    parser.add_argument("--plugin", required=True, help="xrootd_async, built as a shared object")
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def copy(source, target):
+    result = subprocess.run(["xrdcp", "-f", "--nopbar", source, target], capture_output=True,
+                            text=True, timeout=60, check=False)
+    check_equal(result.returncode, 0, f"xrdcp {source} {target}: {result.stderr}")
+
+
+def test(harness):
+    plugin = harness.options.plugin
+    if not shutil.which("xrootd") or not shutil.which("xrdcp") or not os.path.exists(plugin):
+        raise Skip("xrootd-server, xrootd-client or libxrootd-private-dev is not installed")
+    # It refuses to run as root, and whom it becomes may not be able to come to the build tree.
+    with tempfile.TemporaryDirectory(prefix="inflight-xrootd-") as place:
+        serve_and_copy(harness, place, shutil.copy(plugin, place))
+        check_counts(harness)
+
+
+def serve_and_copy(harness, place, plugin):
+    as_user = ["-R", "nobody"] if os.geteuid() == 0 else []
+    harness.pages = f"{place}/pages"
+    for name in ("data", "admin", "pages"):
+        os.mkdir(f"{place}/{name}")
+        os.chmod(f"{place}/{name}", 0o777)
+    os.chmod(place, 0o777)
+    port = free_port()
+    with open(f"{place}/configuration", "w", encoding="utf-8") as file:
+        file.write(CONFIGURATION.format(directory=place, plugin=plugin, port=port))
+    command = ["xrootd", *as_user, "-c", f"{place}/configuration", "-n", "test",
+               "-l", f"{place}/admin/log"]
+    with harness.popen(command, stderr=subprocess.DEVNULL, cwd=place) as server:
+        def answers():
+            check(server.poll() is None, "the server did not start")
+            with socket.socket() as probe:
+                return probe.connect_ex(("127.0.0.1", port)) == 0
+        eventually(answers, "the server does not answer")
+        for size in SIZES:
+            there = f"root://127.0.0.1:{port}//file{size}"
+            out, back, disk = f"{place}/out", f"{place}/back", f"{place}/data/file{size}"
+            with open(out, "wb") as file:
+                file.write(os.urandom(size))
+            copy(out, there)
+            copy(there, back)
+            check(filecmp.cmp(out, back, shallow=False), f"{size} bytes came back changed")
+            check(filecmp.cmp(out, disk, shallow=False), f"{size} bytes lie changed on the disk")
+
+
+def check_counts(harness):
+    if harness.library:
+        check(harness.stats()["signals_sent"] > 200, f"signals sent: {harness.stats()}")
+    harness.check_served(reads=100, writes=100)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(test, __doc__, add_arguments))
