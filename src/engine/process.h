@@ -31,7 +31,8 @@ struct Process {
   long spin;              // nanoseconds to look for an event before sleeping; 0: never
   inflight_stats* stats;  // null unless INFLIGHT_STATS is set
 
-  sys::Spin wait_spin;  // of the program's waits
+  sys::Spin look_for_pool;  // by the program's waits
+  sys::Spin look_for_others;
 
   core::Core core;
   core::Closing closing;

@@ -101,6 +101,8 @@ long Ring::enter(bool wait, const timespec* timeout) {
   return 0;
 }
 
+bool Ring::has_completion() const { return *cq_head != load_acquire(cq_tail); }
+
 bool Ring::take(io_uring_cqe& completion) {
   const unsigned head = *cq_head;  // only this thread writes it
   if (head == load_acquire(cq_tail)) return false;

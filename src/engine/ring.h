@@ -39,6 +39,7 @@ struct Ring {
   // errors and give 0.
   long enter(bool wait, const timespec* timeout);
 
+  bool has_completion() const;
   // Takes the oldest completion; false when there is none.
   bool take(io_uring_cqe& completion);
 };

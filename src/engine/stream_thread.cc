@@ -154,23 +154,42 @@ bool StreamThread::post_news_to_ring() {
   return post_removals();
 }
 
+// With nothing left to post: looks for a moment, then goes to sleep unless something came.
+long StreamThread::wait_in_ring(uint32_t seen, bool idle) {
+  Streams& streams = process_.streams;
+  const long submitted = ring_.to_submit > 0 ? ring_.enter(false, nullptr) : 0;
+  if (submitted < 0) return submitted;
+  const auto came = [&] {
+    return ring_.has_completion() || streams.news.load(std::memory_order_relaxed) != seen;
+  };
+  if (streams.look.until(process_.spin, came)) return 0;
+  {
+    sys::Guard guard(process_.core.lock);
+    if (streams.news.load(std::memory_order_relaxed) != seen) return 0;
+    streams.sleeper.store(static_cast<int>(sys::thread_id()));
+  }
+  const long entered = ring_.enter(true, longest_wait(idle));
+  sleepless();
+  return entered;
+}
+
 void StreamThread::turn_with_ring() {
   Streams& streams = process_.streams;
   bool may_sleep;
   bool idle;
   uint32_t wanted;
+  uint32_t seen;
   {
     sys::Guard guard(process_.core.lock);
     const bool posted_all = post_news_to_ring();
     wanted = streams.sync_wanted;
+    seen = streams.news.load(std::memory_order_relaxed);
     const bool in_sync = wanted == streams.sync_done.load(std::memory_order_relaxed);
     may_sleep = posted_all && in_sync && streams.fresh.empty();
     idle = may_sleep && nothing_to_do();
-    if (may_sleep) streams.sleeper.store(static_cast<int>(sys::thread_id()));
   }
   const timespec before = idle ? sys::monotonic_now() : timespec{};
-  const long entered = ring_.enter(may_sleep, longest_wait(idle));
-  sleepless();
+  const long entered = may_sleep ? wait_in_ring(seen, idle) : ring_.enter(false, nullptr);
   if (entered < 0) {
     give_up_ring();
     return;

@@ -17,6 +17,7 @@ class StreamThread {
   bool post_poll(core::Request& request);
   bool post_positional(core::Request& request);
   bool post_removals();
+  long wait_in_ring(uint32_t seen, bool idle);
   void turn_with_ring();
   void on_completion(const io_uring_cqe& completion);
   void give_up_ring();

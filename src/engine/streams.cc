@@ -23,6 +23,7 @@ using core::State;
 
 void tell_thread(Streams& streams, Effects& effects) {
   effects.nudge = true;
+  streams.news.fetch_add(1, std::memory_order_relaxed);  // the lock orders it
   if (!streams.alive && !streams.wanted) {
     streams.wanted = true;
     effects.spawn = true;
@@ -71,6 +72,7 @@ void remove_from_streams(Process& process, Request& request, Effects& effects) {
   }
   ++streams.removal_count;
   effects.nudge = true;
+  streams.news.fetch_add(1, std::memory_order_relaxed);
 }
 
 void nudge_streams(Process& process) {
@@ -91,6 +93,7 @@ void sync_streams(Process& process) {
       sys::Guard guard(process.core.lock);
       if (!streams.alive) return;  // it holds no file
       ticket = ++streams.sync_wanted;
+      streams.news.fetch_add(1, std::memory_order_relaxed);
     }
     nudge_streams(process);
   }

@@ -15,6 +15,7 @@
 #include "core/core.h"
 #include "core/priority_queue.h"
 #include "sys/signals.h"
+#include "sys/spin.h"
 
 namespace inflight::engine {
 
@@ -37,7 +38,10 @@ struct Streams {
   sys::FutexWord sync_done;
   bool wanted;  // a thread is asked of the spawner
   bool alive;
-  bool no_ring;              // tried, and refused
+  bool no_ring;  // tried, and refused
+  // Changes with all of the above, under the lock; the thread looks out for it without the lock.
+  std::atomic<uint32_t> news;
+  sys::Spin look;
   std::atomic<int> sleeper;  // the thread's id while it must be nudged, else 0
   sys::NudgeTimer timer;     // nudges it when a signal cannot
   bool has_timer;

@@ -30,12 +30,13 @@ bool any_finished(const aiocb* const list[], int count) {
   return false;
 }
 
-// Requests that a worker is about to finish are worth looking out for, for a moment.
+// Looks out for a moment. How much that pays is learned apart for what a worker is about to finish,
+// which comes soon, and for all else.
 bool finished_soon(Process& process, const aiocb* const list[], int count) {
-  if (count > kLinksOnStack || process.pool.expected.load(std::memory_order_relaxed) == 0) {
-    return false;
-  }
-  return process.wait_spin.until(process.spin, [=] { return any_finished(list, count); });
+  if (count > kLinksOnStack) return false;
+  const bool expected = process.pool.expected.load(std::memory_order_relaxed) != 0;
+  sys::Spin& spin = expected ? process.look_for_pool : process.look_for_others;
+  return spin.until(process.spin, [=] { return any_finished(list, count); });
 }
 
 // Where the caller waits for one request of the kernel's AIO, it may take the completion itself. 0

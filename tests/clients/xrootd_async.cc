@@ -1,6 +1,6 @@
 // A storage plug-in for the XRootD server that changes nothing but one answer: asynchronous disk
-// I/O is worth while. The server's own storage says it is not, and so never makes an AIO call; with this
-// in front, it uses the AIO code that it has.
+// I/O is worth while. The server's own storage says it is not, and so never makes an AIO call; with
+// this in front, it uses the AIO code that it has.
 #include <XrdOss/XrdOssWrapper.hh>
 #include <XrdVersion.hh>
 

@@ -142,7 +142,7 @@ TEST(Faults, NoRing) {
 TEST(Faults, NoMemoryForTheRing) { survives({{SYS_io_uring_setup, -ENOMEM}}); }
 
 TEST(Faults, RingForbiddenLater) {
-  survives({{.number = SYS_io_uring_enter, .answer = -EPERM, .after = 3}});
+  survives({{.number = SYS_io_uring_enter, .answer = -EPERM, .after = 1}});
   EXPECT_GT(faults::injected, 0);
 }
 

@@ -1,0 +1,160 @@
+// Runs the rows in alternating rounds and prints medians as ratios; --json writes everything.
+#include <fmt/format.h>
+#include <getopt.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <regex>
+
+#include "rows.h"
+
+namespace {
+
+using bench::Row;
+using bench::Way;
+
+struct Options {
+  bench::Bench bench;
+  int rounds = 5;
+  std::string only = ".";
+  std::string json;
+  bool series = false;
+};
+
+struct Figures {
+  std::vector<double> rates;
+  double median() const {
+    std::vector<double> sorted = rates;
+    std::sort(sorted.begin(), sorted.end());
+    return sorted[sorted.size() / 2];
+  }
+  double spread() const {
+    const auto [least, most] = std::minmax_element(rates.begin(), rates.end());
+    return median() > 0 ? (*most - *least) / median() : 0;
+  }
+};
+
+struct Result {
+  const Row* row;
+  Figures glibc, own, peer;
+};
+
+Result run(const Row& row, const Options& options) {
+  Result result{&row, {}, {}, {}};
+  for (int round = 0; round < options.rounds; ++round) {
+    fmt::print(stderr, "\r{:<60} round {} of {}", row.name, round + 1, options.rounds);
+    result.glibc.rates.push_back(measure(options.bench, row.work, Way::glibc));
+    result.own.rates.push_back(measure(options.bench, row.work, row.own));
+    result.peer.rates.push_back(measure(options.bench, row.work, row.peer));
+  }
+  fmt::print(stderr, "\r{:79}\r", "");
+  return result;
+}
+
+double ratio(const Figures& one, const Figures& other) {
+  return other.median() > 0 ? one.median() / other.median() : 0;
+}
+
+std::string against(double reached, double goal) {
+  if (goal == 0) return fmt::format("{:6.2f}       ", reached);
+  return fmt::format("{:6.2f} {:>5.4g} {}", reached, goal, reached >= goal ? "+" : "-");
+}
+
+void print_line(const Result& result) {
+  const Row& row = *result.row;
+  fmt::print("{:<44}{:>9.0f} {:>9.0f} {:>9.0f} {} {}  {:3.0f} %\n", row.name, result.own.median(),
+             result.glibc.median(), result.peer.median(),
+             against(ratio(result.own, result.glibc), row.against_glibc),
+             against(ratio(result.own, result.peer), row.against_peer),
+             100 * std::max(result.own.spread(), result.peer.spread()));
+  fflush(stdout);
+}
+
+nlohmann::ordered_json json_of(const Result& result) {
+  const Row& row = *result.row;
+  return {
+      {"name", row.name},
+      {"depth", row.work.depth},
+      {"own",
+       {{"way", name_of(row.own)}, {"median", result.own.median()}, {"rates", result.own.rates}}},
+      {"glibc", {{"median", result.glibc.median()}, {"rates", result.glibc.rates}}},
+      {"peer",
+       {{"way", name_of(row.peer)},
+        {"median", result.peer.median()},
+        {"rates", result.peer.rates}}},
+      {"against_glibc", ratio(result.own, result.glibc)},
+      {"against_peer", ratio(result.own, result.peer)},
+      {"goal_glibc", row.against_glibc},
+      {"goal_peer", row.against_peer}};
+}
+
+Options parse(int argc, char** argv) {
+  Options options;
+  options.bench.directory = "/var/tmp";
+  constexpr option kLong[] = {
+      {"library", required_argument, nullptr, 'l'}, {"directory", required_argument, nullptr, 'd'},
+      {"rounds", required_argument, nullptr, 'n'},  {"seconds", required_argument, nullptr, 's'},
+      {"rows", required_argument, nullptr, 'r'},    {"json", required_argument, nullptr, 'j'},
+      {"series", no_argument, nullptr, 'x'},        {nullptr, 0, nullptr, 0}};
+  for (int choice; (choice = getopt_long(argc, argv, "", kLong, nullptr)) != -1;) {
+    switch (choice) {
+      case 'l':
+        options.bench.library = optarg;
+        break;
+      case 'd':
+        options.bench.directory = optarg;
+        break;
+      case 'n':
+        options.rounds = std::max(1, atoi(optarg));
+        break;
+      case 's':
+        options.bench.seconds = atof(optarg);
+        break;
+      case 'r':
+        options.only = optarg;
+        break;
+      case 'j':
+        options.json = optarg;
+        break;
+      case 'x':
+        options.series = true;
+        break;
+      default:
+        exit(2);
+    }
+  }
+  if (options.bench.library.empty()) {
+    fmt::print(stderr,
+               "usage: inflight_bench --library FILE [--directory DIRECTORY] [--rounds N]\n"
+               "       [--seconds S] [--rows REGEX] [--series] [--json FILE]\n");
+    exit(2);
+  }
+  return options;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const Options options = parse(argc, argv);
+  prepare_file(options.bench);
+  fmt::print("{:<44}{:>9} {:>9} {:>9} {:>14} {:>14}\n", "requests per second, medians", "inflight",
+             "glibc", "peer", "x glibc  goal", "x peer  goal");
+  nlohmann::ordered_json document;
+  const std::regex wanted(options.only);
+  const auto run_all = [&](const std::vector<Row>& rows, const char* part) {
+    document[part] = nlohmann::ordered_json::array();
+    for (const Row& row : rows) {
+      if (!std::regex_search(row.name, wanted)) continue;
+      const Result result = run(row, options);
+      print_line(result);
+      document[part].push_back(json_of(result));
+    }
+  };
+  run_all(bench::rows(), "rows");
+  if (options.series) run_all(bench::depth_rows(), "series");
+  remove_file(options.bench);
+  if (!options.json.empty()) std::ofstream(options.json) << document.dump(1) << "\n";
+}

@@ -1,0 +1,28 @@
+// One measurement: a process of its own does the work for a while.
+#pragma once
+
+#include <string>
+
+#include "work.h"
+
+namespace bench {
+
+// The ways of doing a work. `threads_engine` is the library with INFLIGHT_ENGINE=threads.
+enum class Way : uint8_t { glibc, inflight, threads_engine, loop, ring, kernel_aio };
+
+const char* name_of(Way way);
+
+struct Bench {
+  std::string library;    // the shared object under test
+  std::string directory;  // on a file system with O_DIRECT
+  double seconds = 0.25;  // for one measurement
+};
+
+// Makes the file that all works use, and leaves it in the page cache.
+void prepare_file(const Bench& bench);
+void remove_file(const Bench& bench);
+
+// Requests per second.
+double measure(const Bench& bench, const Work& work, Way way);
+
+}  // namespace bench
