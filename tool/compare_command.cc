@@ -42,6 +42,7 @@ struct Spread {
 
 Spread spread_of(const std::vector<Run>& runs, double Run::*value) {
   std::vector<double> values;
+  values.reserve(runs.size());
   for (const Run& run : runs) values.push_back(run.*value);
   std::sort(values.begin(), values.end());
   const size_t half = values.size() / 2;

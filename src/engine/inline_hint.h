@@ -57,13 +57,13 @@ class InlineHints {
   }
   std::atomic<uint64_t>& entry_of(int fd) { return entries_[static_cast<uint32_t>(fd) % kEntries]; }
 
-  bool submitted_large_;
-  std::atomic<uint64_t> entries_[kEntries];  // fd:32, closes:24, suits:1, uses left:7
+  bool submitted_large_ = false;
+  std::atomic<uint64_t> entries_[kEntries] = {};  // fd:32, closes:24, suits:1, uses left:7
 };
 
 // The calling thread's.
 inline InlineHints& inline_hints() {
-  static thread_local InlineHints hints;
+  static constinit thread_local InlineHints hints;
   return hints;
 }
 
