@@ -41,6 +41,7 @@ class Leader : public ::testing::Test {
  protected:
   void SetUp() override {
     own_thread = gettid();
+    setenv("INFLIGHT_SPIN", "0", 1);  // a fast disk would answer while the caller looks
     inflight::sys::call_hook = watch;
     ASSERT_EQ(0, posix_memalign(&memory_, kSize, 2 * kSize));
     file_ = support::temporary_file(std::string(kSize, 'd'), O_DIRECT);
