@@ -15,6 +15,7 @@
 #include "failure.h"
 #include "library.h"
 #include "measured_run.h"
+#include "program.h"
 #include "stats_page.h"
 
 namespace tool {
@@ -109,6 +110,7 @@ struct Comparison {
 };
 
 Comparison measure(const CompareOptions& options) {
+  demand_servable(options.command[0]);
   const PageDirectory pages;
   Launch on_glibc{options.command, {}, options.show_output};
   Launch on_inflight = on_glibc;

@@ -29,16 +29,17 @@ constexpr const char* kRunFooter =
     "Everything from PROGRAM on belongs to the program. Statically linked and set-user-ID "
     "programs\n"
     "cannot be served: the dynamic linker does not preload into them.\n\n"
-    "Exit code: the program's own; 125 the library or the statistics directory is missing; 126 "
-    "the\n"
-    "program cannot be executed; 127 there is no such program; 2 the command line was wrong.\n\n"
+    "Exit code: the program's own; 125 the library or the statistics directory is missing, or the\n"
+    "program cannot be served; 126 the program cannot be executed; 127 there is no such program; 2 "
+    "the command line was wrong.\n\n"
     "Example: inflight run --engine threads --stats /tmp/pages fio --ioengine=posixaio job.fio";
 
 constexpr const char* kCompareFooter =
     "Everything from PROGRAM on belongs to the program, whose output is dropped. Every round must\n"
     "end with exit status 0.\n\n"
-    "Exit code: 0 compared; 1 the program failed in a round; 125 the library is missing; 126 the\n"
-    "program cannot be executed; 127 there is no such program; 2 the command line was wrong.\n\n"
+    "Exit code: 0 compared; 1 the program failed in a round; 125 the library is missing or\n"
+    "cannot serve the program; 126 the program cannot be executed; 127 there is no such program; 2 "
+    "the command line was wrong.\n\n"
     "Example: inflight compare -n 7 fio --ioengine=posixaio job.fio";
 
 constexpr const char* kProbeFooter =

@@ -12,6 +12,7 @@
 
 #include "failure.h"
 #include "library.h"
+#include "program.h"
 
 namespace tool {
 
@@ -46,6 +47,7 @@ void set_variable(const char* name, const std::string& value) {
 
 void run_program(const RunOptions& options) {
   const std::string preload = preload_list(options.library);
+  demand_servable(options.command[0]);
   if (!options.stats.empty()) set_variable("INFLIGHT_STATS", stats_directory(options.stats));
   if (!options.engine.empty()) set_variable("INFLIGHT_ENGINE", options.engine);
   if (!options.threads.empty()) set_variable("INFLIGHT_THREADS", options.threads);

@@ -164,6 +164,36 @@ class RunTest(ToolTest):
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertTrue(result.stdout.strip().endswith("/lib/libinflight.so.0"))
 
+    def test_programs_that_cannot_be_served(self):
+        # The head of a program is enough: it is refused before it would be run.
+        def elf(name, kind, machine, interpreter):
+            part = struct.pack("<IIQQQQQQ", 3 if interpreter else 1, 5, 0, 0, 0, 0, 0, 0)
+            head = struct.pack("<4sBBBB8sHHIQQQIHHHHHH", b"\x7fELF", kind, 1, 1, 0, b"", 2, machine,
+                               1, 0, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+            path = self.write(name, head + part)
+            os.chmod(path, 0o755)
+            return path
+        for words, path in (("statically linked", elf("static", 2, 62, False)),
+                            ("another architecture", elf("arm", 2, 183, True)),
+                            ("another architecture", elf("small", 1, 3, True))):
+            for command in ("run", "compare"):
+                with self.subTest(path=path, command=command):
+                    library = ["--library", self.library]
+                    result = run(command, *library, path, tool=self.tool)
+                    self.assertEqual(result.returncode, 125, result.stderr)
+                    self.assertIn(words, result.stderr)
+        # One with an interpreter is not refused; that it cannot run is another matter.
+        result = run("run", elf("dynamic", 2, 62, True), tool=self.tool)
+        self.assertNotIn("linked", result.stderr)
+        if os.geteuid() != 0:
+            return
+        path = shutil.copy("/bin/true", os.path.join(self.directory, "setuid"))
+        os.chown(path, 65534, 65534)
+        os.chmod(path, 0o4755)
+        result = run("run", path, tool=self.tool)
+        self.assertEqual(result.returncode, 125)
+        self.assertIn("set-user-ID", result.stderr)
+
     def test_failures(self):
         plain = os.path.join(self.directory, "plain")
         open(plain, "w", encoding="utf-8").close()

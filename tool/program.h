@@ -1,0 +1,13 @@
+// Whether a program can be run on the library at all.
+#pragma once
+
+#include <string>
+
+namespace tool {
+
+// Looks at the file that execvp(3) would run. A Failure with the reason when the dynamic linker
+// will not preload into it: static, for another architecture, set-user-ID. A script, and whatever
+// cannot be read, is left to be found out by running it.
+void demand_servable(const std::string& program);
+
+}  // namespace tool
