@@ -6,13 +6,14 @@ AIO code that it does not use by itself any more; xrootd_async.cc makes it.
 """
 
 import filecmp
+import glob
 import os
 import shutil
 import socket
 import subprocess
 import tempfile
 
-from harness import Skip, check, check_equal, eventually, main
+from harness import Failed, Skip, check, check_equal, eventually, main
 
 SIZES = (1, 4096, 1 << 20, 9_000_001)
 CONFIGURATION = """all.export /
@@ -51,6 +52,16 @@ def test(harness):
         check_counts(harness)
 
 
+def words_of(place):
+    """The end of what the server said, on standard error and in its log."""
+    said = ""
+    for name in glob.glob(f"{place}/output") + glob.glob(f"{place}/admin/**/log", recursive=True):
+        if os.path.isfile(name):
+            with open(name, encoding="utf-8", errors="replace") as file:
+                said += file.read()[-2000:]
+    return said
+
+
 def serve_and_copy(harness, place, plugin):
     as_user = ["-R", "nobody"] if os.geteuid() == 0 else []
     harness.pages = f"{place}/pages"
@@ -63,9 +74,14 @@ def serve_and_copy(harness, place, plugin):
         file.write(CONFIGURATION.format(directory=place, plugin=plugin, port=port))
     command = ["xrootd", *as_user, "-c", f"{place}/configuration", "-n", "test",
                "-l", f"{place}/admin/log"]
-    with harness.popen(command, stderr=subprocess.DEVNULL, cwd=place) as server:
+    with open(f"{place}/output", "w", encoding="utf-8") as output, \
+            harness.popen(command, stderr=output, cwd=place) as server:
         def answers():
-            check(server.poll() is None, "the server did not start")
+            if server.poll() is not None:
+                said = words_of(place)
+                if "determine host name" in said:
+                    raise Skip("this machine's own name leads nowhere, and the server demands it")
+                raise Failed(f"the server did not start: {said}")
             with socket.socket() as probe:
                 return probe.connect_ex(("127.0.0.1", port)) == 0
         eventually(answers, "the server does not answer")
