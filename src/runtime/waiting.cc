@@ -14,7 +14,8 @@ namespace {
 
 using engine::Process;
 
-constexpr int kLinksOnStack = 32;
+constexpr int kFewLinks = 32;    // what a handler's own small stack has room for
+constexpr int kManyLinks = 256;  // beyond that, pages are worth their system calls
 constexpr long kLookAgainMilliseconds = 2;
 
 // Other threads may change the list meanwhile (C13): each entry is loaded once.
@@ -33,7 +34,7 @@ bool any_finished(const aiocb* const list[], int count) {
 // Looks out for a moment. How much that pays is learned apart for what a worker is about to finish,
 // which comes soon, and for all else.
 bool finished_soon(Process& process, const aiocb* const list[], int count) {
-  if (count > kLinksOnStack) return false;
+  if (count > kFewLinks) return false;
   const bool expected = process.pool.expected.load(std::memory_order_relaxed) != 0;
   sys::Spin& spin = expected ? process.look_for_pool : process.look_for_others;
   return spin.until(process.spin, [=] { return any_finished(list, count); });
@@ -109,6 +110,14 @@ int suspend_with(Process& process, core::WaitLink* links, const aiocb* const lis
   }
   const int result = wait.sleep(deadline);
   return result == -ETIMEDOUT ? -EAGAIN : result;
+}
+
+// With the links on the stack. Not inlined: the caller's frame must not hold the largest.
+template <int kLinks>
+__attribute__((noinline)) int suspend_on_stack(Process& process, const aiocb* const list[],
+                                               int count, const timespec* deadline) {
+  core::WaitLink links[kLinks];
+  return suspend_with(process, links, list, count, deadline);
 }
 
 // Pages for the links of a long list, also given back when the wait is abandoned.
@@ -208,10 +217,8 @@ int suspend(const aiocb* const list[], int count, const timespec* timeout) {
   if (finished_soon(*process, list, count)) return 0;
   const int taken = take_completion(*process, list, count, end);
   if (taken != -EAGAIN) return taken;
-  if (count <= kLinksOnStack) {
-    core::WaitLink links[kLinksOnStack];
-    return suspend_with(*process, links, list, count, end);
-  }
+  if (count <= kFewLinks) return suspend_on_stack<kFewLinks>(*process, list, count, end);
+  if (count <= kManyLinks) return suspend_on_stack<kManyLinks>(*process, list, count, end);
   return suspend_long(*process, list, count, end);
 }
 
