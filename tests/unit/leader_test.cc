@@ -18,18 +18,24 @@ constexpr int kRounds = 200;  // many times what makes the engine's thread passi
 
 std::atomic<long> taken_here{0};  // completions that the test's own thread asked for
 std::atomic<bool> interrupts{false};
+std::atomic<bool> late{true};
 long own_thread = 0;
 
-// While `interrupts`, a leader's wait ends with nothing but a signal that has become pending.
+// While `late`, the engine's own thread sees a completion only after a while: the request is then
+// surely awaited before it has finished. While `interrupts`, a leader's wait ends with nothing but
+// a signal that has become pending.
 long watch(long number, const long (&arguments)[6]) {
   const long no_arguments[6] = {};
-  if (number == SYS_io_getevents &&
-      inflight::sys::raw_call(SYS_gettid, no_arguments) == own_thread) {
-    ++taken_here;
-    if (interrupts) {
-      kill(getpid(), SIGUSR1);
-      return 0;
-    }
+  if (number != SYS_io_getevents) return inflight::sys::raw_call(number, arguments);
+  if (inflight::sys::raw_call(SYS_gettid, no_arguments) != own_thread) {
+    const long result = inflight::sys::raw_call(number, arguments);
+    if (late && result > 0) usleep(2000);
+    return result;
+  }
+  ++taken_here;
+  if (interrupts) {
+    kill(getpid(), SIGUSR1);
+    return 0;
   }
   return inflight::sys::raw_call(number, arguments);
 }
@@ -49,6 +55,7 @@ class Leader : public ::testing::Test {
     if (syscall(SYS_io_setup, 1, &context) != 0) GTEST_SKIP() << "io_setup: " << strerror(errno);
     syscall(SYS_io_destroy, context);
     for (int i = 0; i < kRounds && taken_here < 10; ++i) read_one();
+    late = false;
     ASSERT_GE(taken_here.load(), 10) << "requests made and awaited one at a time";
   }
   void TearDown() override { free(memory_); }
