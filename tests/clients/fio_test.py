@@ -124,7 +124,8 @@ def run_corrupted(harness):
     check(status != 0 and f"offset {MIB}" in complaint,
           "fio did not notice a damaged byte, so its verification proves nothing")
     print("fio noticed the damaged byte")
-    harness.check_served(reads=2 * 512 - 256, writes=512)
+    # fio gives up at the first bad block and cancels what it then has in flight.
+    harness.check_served(reads=2 * 512 - 256, writes=512, may_cancel=True)
 
 
 def test(harness):
