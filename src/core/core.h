@@ -21,10 +21,11 @@ struct Effects {
   static constexpr int kWakes = 8;
   const sys::FutexWord* wakes[kWakes] = {};
   int wake_count = 0;
-  int workers = 0;     // idle workers of the pool to wake
-  int notifiers = 0;   // idle notification threads to wake
-  bool spawn = false;  // a helper thread is wanted
-  bool nudge = false;  // the stream thread has news
+  int workers = 0;      // idle workers of the pool to wake
+  int notifiers = 0;    // idle notification threads to wake
+  bool spawn = false;   // a helper thread is wanted
+  bool nudge = false;   // the stream thread has news
+  bool submit = false;  // the kernel AIO engine holds requests that are to be submitted
   NoticeList notices{};
   RequestQueue ready{};
   void wake(const sys::FutexWord& word);

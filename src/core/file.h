@@ -29,6 +29,7 @@ struct File {
   FileRequests all;
   LaneRequests lanes[2];  // reads, writes
   Turns writes;  // in the pool, of a regular file and buffered: the kernel makes one at a time
+  uint32_t in_kernel;  // requests that the kernel AIO engine has submitted
 };
 
 // True for a request that waits for its turn in a lane.

@@ -99,7 +99,7 @@ void launch_disk(Process& process, Request& request, Effects& effects) {
   if (process.choice == Choice::ring && ring_is_possible(process)) {
     return give_to_ring(process, request, effects);
   }
-  if (suits_kaio(process, request) && submit_to_kaio(process, request, effects)) return;
+  if (suits_kaio(process, request) && push_to_kaio(process, request, effects)) return;
   if (reads_through_cache(process, request) && request.length <= process.inline_limit) {
     // With a callback it has not been tried yet.
     if (request.notice.what.kind == core::Notification::Kind::callback) {
@@ -169,6 +169,9 @@ void carry_out(Process& process, Effects& effects) {
     effects.wake_count = 0;
     if (core::Request* request = effects.ready.pop_front()) {
       launch(process, *request, false, effects);
+    } else if (effects.submit) {
+      effects.submit = false;
+      submit_held(process, effects);
     } else if (core::Notice* notice = effects.notices.pop_front()) {
       deliver(process, *notice, effects);
     } else {
@@ -192,6 +195,8 @@ Stopped stop(Process& process, Request& request, bool closing, Effects& effects)
     case State::queued:
       if (request.carrier == core::Carrier::ring) {
         remove_from_streams(process, request, effects);
+      } else if (request.carrier == core::Carrier::kaio) {
+        remove_from_kaio(process, request);
       } else {
         remove_from_pool(process, request);
       }

@@ -1,6 +1,6 @@
-// Submission by the caller, completion on one helper thread or a leader. A submitted request
-// belongs to the kernel until its event arrives; `in_flight` keeps the thread alive for it. All of
-// Kaio but `status` and `context` is guarded by the process lock.
+// Submission by whoever carries out the effects, completion on one helper thread or a leader. A
+// submitted request belongs to the kernel until its event arrives; `in_flight` keeps the thread
+// alive for it. All of Kaio but `status` and `context` is guarded by the process lock.
 #include "engine/kaio.h"
 
 #include <errno.h>
@@ -16,6 +16,11 @@ using core::Request;
 
 constexpr unsigned kCapacities[] = {2048, 256, 32};  // the system's total is limited: aio-max-nr
 constexpr int kBatch = 64;
+// So many at once; also what a handler's own small stack has room for.
+constexpr int kMostAtOnce = 16;
+// So many in the kernel make a file busy. The wait for the next completion is then a quarter of a
+// transfer at most, on average.
+constexpr uint32_t kBusy = 4;
 constexpr long kLongestLead = 2'000'000;  // nanoseconds that a leader waits with signals blocked
 constexpr long kLookMilliseconds = 1;
 constexpr int kQuietLooks = 16;
@@ -56,15 +61,69 @@ void note_submission(Kaio& kaio, const Request& request, Effects& effects) {
 void on_event(Process& process, const io_event& event, core::Effects& effects) {
   sys::Guard guard(process.core.lock);
   --process.kaio.in_flight;
+  if (!process.kaio.held.empty()) effects.submit = true;
   Request* request = core::find(process.core, event.data);
   if (request == nullptr) return;
-  request->carrier = core::Carrier::kaio;
+  --request->file->in_kernel;
   // EAGAIN: it would have blocked. EINVAL: the pool asks once more, and gives the true answer.
   if (event.res == -EAGAIN || event.res == -EINVAL || event.res == -EOPNOTSUPP) {
     push(process, *request, effects);
   } else {
     end_or_continue(process, *request, event.res, effects);
   }
+}
+
+// A batch of held requests on its way into the kernel.
+struct Batch {
+  int count = 0;
+  Request* requests[kMostAtOnce];
+  iocb controls[kMostAtOnce];
+  iocb* list[kMostAtOnce];
+
+  void add(Request& request) {
+    iocb& control = controls[count];
+    control = {};
+    control.aio_data = request.ticket();
+    control.aio_lio_opcode = request.is_write() ? IOCB_CMD_PWRITE : IOCB_CMD_PREAD;
+    control.aio_fildes = static_cast<uint32_t>(request.fd);
+    control.aio_buf = reinterpret_cast<uint64_t>(request.next_byte());
+    control.aio_nbytes = request.left();
+    control.aio_offset = request.offset + static_cast<off_t>(request.done);
+    control.aio_rw_flags = RWF_NOWAIT;
+    list[count] = &control;
+    requests[count++] = &request;
+  }
+};
+
+// False if nothing is held.
+bool take_held(Process& process, Batch& batch, Effects& effects) {
+  Kaio& kaio = process.kaio;
+  sys::Guard guard(process.core.lock);
+  while (batch.count < kMostAtOnce) {
+    Request* request = kaio.held.first();
+    if (request == nullptr) break;
+    remove_from_kaio(process, *request);
+    // Before the call: its event may be handled before the call returns.
+    request->state = core::State::running;
+    ++request->file->in_kernel;
+    ++kaio.in_flight;
+    note_submission(kaio, *request, effects);
+    batch.add(*request);
+  }
+  if (batch.count == 0) return false;
+  if (!kaio.alive && !kaio.wanted) {
+    kaio.wanted = true;
+    effects.spawn = true;
+  }
+  return true;
+}
+
+// One that the kernel did not take; the pool carries it.
+void give_back(Process& process, Request& request, Effects& effects) {
+  sys::Guard guard(process.core.lock);
+  --process.kaio.in_flight;
+  --request.file->in_kernel;
+  push(process, request, effects);
 }
 
 // Whether a waiting thread may take the completions now; notes that it would.
@@ -117,42 +176,49 @@ bool suits_kaio(const Process& process, const Request& request) {
   return !request.is_write() || !sys::file_size_is_limited();
 }
 
-bool submit_to_kaio(Process& process, Request& request, core::Effects& effects) {
+bool push_to_kaio(Process& process, Request& request, Effects& effects) {
   Kaio& kaio = process.kaio;
   if (kaio.status.load(std::memory_order_acquire) != Kaio::Status::ready && !open_context(kaio)) {
     return false;
   }
-  const core::Ticket ticket = request.ticket();
-  iocb control{};
-  control.aio_data = ticket;
-  control.aio_lio_opcode = request.is_write() ? IOCB_CMD_PWRITE : IOCB_CMD_PREAD;
-  control.aio_fildes = static_cast<uint32_t>(request.fd);
-  control.aio_buf = reinterpret_cast<uint64_t>(request.next_byte());
-  control.aio_nbytes = request.left();
-  control.aio_offset = request.offset + static_cast<off_t>(request.done);
-  control.aio_rw_flags = RWF_NOWAIT;
-  {
-    sys::Guard guard(process.core.lock);
-    ++kaio.in_flight;
-    note_submission(kaio, request, effects);
-    if (!kaio.alive && !kaio.wanted) {
-      kaio.wanted = true;
-      effects.spawn = true;
+  sys::Guard guard(process.core.lock);
+  request.state = core::State::queued;
+  request.carrier = core::Carrier::kaio;
+  kaio.held.push(request);
+  const uint32_t count = kaio.held_count.load(std::memory_order_relaxed) + 1;  // the lock orders it
+  kaio.held_count.store(count, std::memory_order_relaxed);
+  if (request.file->in_kernel < kBusy || count >= kMostAtOnce) effects.submit = true;
+  return true;
+}
+
+void remove_from_kaio(Process& process, Request& request) {
+  process.kaio.held.remove(request);
+  process.kaio.held_count.fetch_sub(1, std::memory_order_relaxed);  // the lock orders it
+}
+
+void submit_held(Process& process, Effects& effects) {
+  for (;;) {
+    Batch batch;
+    if (!take_held(process, batch, effects)) return;
+    for (int i = 0; i < batch.count;) {
+      const long taken = sys::kaio_submit(process.kaio.context, batch.list + i, batch.count - i);
+      // The first that is refused ends the call.
+      if (taken > 0) {
+        i += static_cast<int>(taken);
+      } else {
+        give_back(process, *batch.requests[i++], effects);
+      }
     }
   }
-  const long submitted = sys::kaio_submit(kaio.context, control);
-  sys::Guard guard(process.core.lock);
-  if (submitted != 1) {
-    --kaio.in_flight;
-    return false;
-  }
-  // Its event may have been handled already, and the slot be somebody else's.
-  Request* still = core::find(process.core, ticket);
-  if (still != nullptr && still->state == core::State::moving) {
-    still->state = core::State::running;
-    still->carrier = core::Carrier::kaio;
-  }
-  return true;
+}
+
+void hold_nothing_back(Process& process) {
+  // Relaxed: what this thread has submitted itself it sees.
+  if (process.kaio.held_count.load(std::memory_order_relaxed) == 0) return;
+  const sys::SignalBlock signals;
+  Effects effects;
+  effects.submit = true;
+  carry_out(process, effects);
 }
 
 void take_events(Process& process, Effects& effects) {

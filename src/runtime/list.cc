@@ -104,6 +104,7 @@ int wait_for(Process& process, Group& group) {
 }
 
 int wait_and_leave(Process& process, Group& group, int error) {
+  engine::hold_nothing_back(process);
   const Hold hold{process, group, process.epoch.load()};
   int result;
   bool failed = false;

@@ -214,6 +214,7 @@ int suspend(const aiocb* const list[], int count, const timespec* timeout) {
   Process* process = start();
   if (process == nullptr) return -EAGAIN;
   const timespec* end = timed ? &deadline : nullptr;
+  engine::hold_nothing_back(*process);
   if (finished_soon(*process, list, count)) return 0;
   const int taken = take_completion(*process, list, count, end);
   if (taken != -EAGAIN) return taken;

@@ -103,9 +103,8 @@ inline long kaio_setup(unsigned capacity, aio_context_t& context) {
   return call(SYS_io_setup, static_cast<long>(capacity), &context);
 }
 
-inline long kaio_submit(aio_context_t context, iocb& control) {
-  iocb* list[1] = {&control};
-  return call(SYS_io_submit, static_cast<long>(context), 1L, list);
+inline long kaio_submit(aio_context_t context, iocb* const* list, long count) {
+  return call(SYS_io_submit, static_cast<long>(context), count, list);
 }
 
 inline long kaio_wait(aio_context_t context, io_event* events, long capacity, timespec* timeout) {
