@@ -45,6 +45,21 @@ void want_notifier(Notifier& notifier, Effects& effects) {
   effects.spawn = true;
 }
 
+// Lock held.
+void call_one(Notifier& notifier, Effects& effects) {
+  if (notifier.idle == 0) return want_notifier(notifier, effects);
+  --notifier.idle;
+  ++notifier.called;
+  notifier.doorbell.fetch_add(1, std::memory_order_relaxed);  // the lock orders it
+  ++effects.notifiers;
+}
+
+// A thread ends; somebody else must come for what is queued. Lock held.
+void leave(Notifier& notifier, Effects& effects) {
+  --notifier.threads;
+  if (!notifier.queue.empty()) call_one(notifier, effects);
+}
+
 // A callback in progress, for the case that it does not return.
 struct Callback {
   Process& process;
@@ -54,7 +69,6 @@ struct Callback {
 
   // False in a child that the callback forked: nothing here exists there.
   bool ended(bool thread_ends) const {
-    sys::set_signal_mask(sys::kAllSignals);
     if (process.epoch.load() != epoch) return false;
     Effects effects;
     {
@@ -62,7 +76,7 @@ struct Callback {
       count(process, INFLIGHT_CALLBACKS_RUN);
       core::delivered(process.core, notice, effects);
       if (thread_ends) {
-        if (kept) --process.notifier.threads;
+        if (kept) leave(process.notifier, effects);
         helper_ends(process);
       }
     }
@@ -71,7 +85,10 @@ struct Callback {
   }
 
   // pthread_exit in the callback, or cancellation of its thread.
-  static void abandoned(void* self) { static_cast<Callback*>(self)->ended(true); }
+  static void abandoned(void* self) {
+    sys::set_signal_mask(sys::kAllSignals);
+    static_cast<Callback*>(self)->ended(true);
+  }
 };
 
 // True if the thread may run another callback; otherwise it is no longer counted, and must end.
@@ -92,19 +109,31 @@ bool run(Process& process, Notice& notice, const sys::Newness* newness) {
   return callback.ended(!as_new) && as_new;
 }
 
+// Called with the lock held, and released meanwhile. True when this thread has been called.
+bool look_for_notice(Process& process) {
+  Notifier& notifier = process.notifier;
+  if (process.spin == 0 || notifier.looking.load(std::memory_order_relaxed)) return false;
+  notifier.looking.store(true, std::memory_order_relaxed);
+  process.core.lock.release();
+  const auto called = [&] { return !notifier.looking.load(std::memory_order_relaxed); };
+  notifier.look.until(process.spin, called);
+  process.core.lock.acquire();
+  if (called()) return true;
+  notifier.looking.store(false, std::memory_order_relaxed);
+  return false;
+}
+
 Notice* next_notice(Process& process) {
   Notifier& notifier = process.notifier;
-  Effects effects;
   process.core.lock.acquire();
   for (;;) {
     Notice* notice = notifier.queue.pop_front();
     if (notice != nullptr) {
-      // A callback may block; those behind it get threads of their own, one after the other.
-      if (!notifier.queue.empty()) want_notifier(notifier, effects);
+      ++notifier.taken;
       process.core.lock.release();
-      carry_out(process, effects);
       return notice;
     }
+    if (look_for_notice(process)) continue;
     ++notifier.idle;
     const uint32_t seen = notifier.doorbell.load(std::memory_order_relaxed);
     process.core.lock.release();
@@ -133,15 +162,34 @@ void queue_callback(Process& process, Notice& notice, Effects& effects) {
     effects.spawn = true;
     return;
   }
+  const bool nobody_comes =
+      notifier.threads == notifier.idle && notifier.starting == 0 && !notifier.wanted;
   notifier.queue.push_back(notice);
-  if (notifier.idle > 0) {
-    --notifier.idle;
-    ++notifier.called;
-    notifier.doorbell.fetch_add(1, std::memory_order_relaxed);  // the lock orders it
-    ++effects.notifiers;
-  } else {
-    want_notifier(notifier, effects);
+  ++notifier.queued;
+  if (notifier.looking.load(std::memory_order_relaxed)) {
+    notifier.looking.store(false, std::memory_order_relaxed);  // the lock orders it
+  } else if (nobody_comes) {
+    call_one(notifier, effects);
+  } else if (!notifier.watched) {
+    notifier.watched = true;
+    notifier.due = notifier.taken;
+    effects.spawn = true;
   }
+}
+
+bool call_for_overdue(Process& process) {
+  Notifier& notifier = process.notifier;
+  Effects effects;
+  {
+    sys::Guard guard(process.core.lock);
+    notifier.watched = notifier.watched && !notifier.queue.empty();
+    if (!notifier.watched) return false;
+    const bool overdue = static_cast<int32_t>(notifier.taken - notifier.due) < 0;
+    if (overdue) call_one(notifier, effects);
+    notifier.due = notifier.queued;
+  }
+  carry_out(process, effects);
+  return true;
 }
 
 void deliver(Process& process, Notice& notice, Effects& effects) {

@@ -11,7 +11,7 @@ namespace inflight::engine {
 namespace {
 
 constexpr size_t kHelperStack = size_t{64} << 10;
-constexpr long kRetryMilliseconds = 2;
+constexpr long kRetryMilliseconds = 1;
 constexpr long kLongestEnding = 4096;  // then a thread's end was not the program's
 
 void count_helper(Process& process, int change) {
@@ -174,6 +174,7 @@ void* spawner_main(void* argument) {
     bool again = !start_wanted(process);
     again |= !start_particular(process);
     again |= !retry_refused(process);
+    again |= call_for_overdue(process);
     // A thread tells of its end shortly before it; and helpers linger for an idle second.
     if (spawner.program_thread_ended.exchange(false)) ending = 1;
     if (ending > 0 && may_end(process)) return nullptr;

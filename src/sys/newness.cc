@@ -6,7 +6,6 @@
 #include <link.h>
 #include <pthread.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "sys/signals.h"
 #include "sys/thread.h"
@@ -14,8 +13,11 @@
 namespace inflight::sys {
 namespace {
 
-long scheduling_policy() { return call(SYS_sched_getscheduler, 0L); }
-long nice_value() { return call(SYS_getpriority, long{PRIO_PROCESS}, 0L); }
+Scheduling scheduling() {
+  Scheduling answer{};
+  call(SYS_sched_getattr, 0L, &answer, static_cast<long>(sizeof answer), 0L);
+  return answer;
+}
 
 void read_affinity(cpu_set_t& set) {
   CPU_ZERO(&set);
@@ -57,22 +59,24 @@ int differs(dl_phdr_info* object, size_t, void*) {
 }
 
 bool has_specific_data() {
+  void* (*const get)(pthread_key_t) = pthread_getspecific;  // a thousand calls, without the PLT
   for (pthread_key_t key = 0; key < PTHREAD_KEYS_MAX; ++key) {
-    if (!is_end_watch(key) && pthread_getspecific(key) != nullptr) return true;
+    if (get(key) != nullptr && !is_end_watch(key)) return true;
   }
   return false;
 }
 
 }  // namespace
 
-Newness::Newness() : policy_(scheduling_policy()), nice_(nice_value()) { read_affinity(affinity_); }
+Newness::Newness() : scheduling_(scheduling()) { read_affinity(affinity_); }
 
 bool Newness::restore() const {
   if (has_specific_data() || dl_iterate_phdr(differs, nullptr) != 0) return false;
   cpu_set_t affinity;
   read_affinity(affinity);
   if (!CPU_EQUAL(&affinity, &affinity_)) return false;
-  if (scheduling_policy() != policy_ || nice_value() != nice_) return false;
+  const Scheduling now = scheduling();
+  if (memcmp(&now, &scheduling_, sizeof now) != 0) return false;
   stack_t none{};
   none.ss_flags = SS_DISABLE;
   call(SYS_sigaltstack, &none, 0L);

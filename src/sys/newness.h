@@ -2,10 +2,23 @@
 #pragma once
 
 #include <sched.h>
+#include <stdint.h>
 
 #include "sys/call.h"
 
 namespace inflight::sys {
+
+// What sched_getattr(2) tells. <linux/sched/types.h> cannot be had together with <sched.h>.
+struct Scheduling {
+  uint32_t size;
+  uint32_t policy;
+  uint64_t flags;
+  int32_t nice;
+  uint32_t priority;
+  uint64_t runtime;
+  uint64_t deadline;
+  uint64_t period;
+};
 
 // A kept thread's memory of how it was when it began. Used by that thread only.
 class Newness {
@@ -19,8 +32,7 @@ class Newness {
 
  private:
   cpu_set_t affinity_;
-  long policy_;
-  long nice_;
+  Scheduling scheduling_;
 };
 
 }  // namespace inflight::sys
