@@ -36,7 +36,7 @@ int answer(long result) {
 }  // namespace
 
 INFLIGHT_EXPORT int close(int descriptor) {
-  if (descriptor < 0) return next_close(descriptor);
+  if (descriptor < 0 || !inflight::runtime::is_in_use()) return next_close(descriptor);
   const auto number = static_cast<uint32_t>(descriptor);
   const ClosingScope scope(number, number);
   return next_close(descriptor);
@@ -44,7 +44,8 @@ INFLIGHT_EXPORT int close(int descriptor) {
 
 INFLIGHT_EXPORT int dup2(int from, int to) noexcept {
   // Over itself nothing is closed, and from a closed descriptor neither.
-  if (to < 0 || from == to || inflight::sys::get_status_flags(from) < 0) {
+  if (to < 0 || !inflight::runtime::is_in_use() || from == to ||
+      inflight::sys::get_status_flags(from) < 0) {
     return next_dup2(from, to);
   }
   const auto number = static_cast<uint32_t>(to);
@@ -53,7 +54,7 @@ INFLIGHT_EXPORT int dup2(int from, int to) noexcept {
 }
 
 INFLIGHT_EXPORT int dup3(int from, int to, int flags) noexcept {
-  if (to < 0 || from == to || (flags & ~O_CLOEXEC) != 0 ||
+  if (to < 0 || !inflight::runtime::is_in_use() || from == to || (flags & ~O_CLOEXEC) != 0 ||
       inflight::sys::get_status_flags(from) < 0) {
     return answer(inflight::sys::duplicate_to(from, to, flags));
   }
@@ -65,7 +66,7 @@ INFLIGHT_EXPORT int dup3(int from, int to, int flags) noexcept {
 INFLIGHT_EXPORT int close_range(unsigned first, unsigned last, int flags) noexcept {
   // With flags nothing is closed now (CLOSE_RANGE_CLOEXEC), or only in a table of the caller's own
   // (CLOSE_RANGE_UNSHARE), or the call fails.
-  if (first > last || flags != 0) {
+  if (first > last || flags != 0 || !inflight::runtime::is_in_use()) {
     return answer(inflight::sys::close_range(first, last, static_cast<unsigned>(flags)));
   }
   const ClosingScope scope(first, last);

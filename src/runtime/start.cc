@@ -13,10 +13,11 @@ using engine::Process;
 std::atomic<uint64_t> starts{0};
 std::atomic<int> wished_threads{0};
 
-// As many as there are processors do the copying; a few more keep a disk busy.
+// Turns keep the copying to as many as there are processors (core/turns.h); who waits for a disk is
+// not in the way, and sixteen keep one busy.
 int default_limit() {
-  const int count = sys::processor_count();
-  return count < 2 ? 4 : count * 2 < 64 ? count * 2 : 64;
+  const int count = sys::processor_count() * 2;
+  return count < 16 ? 16 : count < 64 ? count : 64;
 }
 
 Process* map_process() {
