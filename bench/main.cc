@@ -10,6 +10,7 @@
 #include <regex>
 
 #include "rows.h"
+#include "scale.h"
 
 namespace {
 
@@ -26,11 +27,16 @@ struct Options {
 
 struct Figures {
   std::vector<double> rates;
-  double median() const {
-    std::vector<double> sorted = rates;
-    std::sort(sorted.begin(), sorted.end());
-    return sorted[sorted.size() / 2];
+  std::vector<double> p99s;
+  void add(const bench::Speed& speed) {
+    rates.push_back(speed.rate);
+    p99s.push_back(speed.p99);
   }
+  static double median_of(std::vector<double> values) {
+    std::sort(values.begin(), values.end());
+    return values[values.size() / 2];
+  }
+  double median() const { return median_of(rates); }
   double spread() const {
     const auto [least, most] = std::minmax_element(rates.begin(), rates.end());
     return median() > 0 ? (*most - *least) / median() : 0;
@@ -46,9 +52,9 @@ Result run(const Row& row, const Options& options) {
   Result result{&row, {}, {}, {}};
   for (int round = 0; round < options.rounds; ++round) {
     fmt::print(stderr, "\r{:<60} round {} of {}", row.name, round + 1, options.rounds);
-    result.glibc.rates.push_back(measure(options.bench, row.work, Way::glibc));
-    result.own.rates.push_back(measure(options.bench, row.work, row.own));
-    result.peer.rates.push_back(measure(options.bench, row.work, row.peer));
+    result.glibc.add(measure(options.bench, row.work, Way::glibc));
+    result.own.add(measure(options.bench, row.work, row.own));
+    result.peer.add(measure(options.bench, row.work, row.peer));
   }
   fmt::print(stderr, "\r{:79}\r", "");
   return result;
@@ -75,20 +81,35 @@ void print_line(const Result& result) {
 
 nlohmann::ordered_json json_of(const Result& result) {
   const Row& row = *result.row;
-  return {
-      {"name", row.name},
-      {"depth", row.work.depth},
-      {"own",
-       {{"way", name_of(row.own)}, {"median", result.own.median()}, {"rates", result.own.rates}}},
-      {"glibc", {{"median", result.glibc.median()}, {"rates", result.glibc.rates}}},
-      {"peer",
-       {{"way", name_of(row.peer)},
-        {"median", result.peer.median()},
-        {"rates", result.peer.rates}}},
-      {"against_glibc", ratio(result.own, result.glibc)},
-      {"against_peer", ratio(result.own, result.peer)},
-      {"goal_glibc", row.against_glibc},
-      {"goal_peer", row.against_peer}};
+  const auto figures = [](Way way, const Figures& of) {
+    return nlohmann::ordered_json{{"way", name_of(way)},
+                                  {"median", of.median()},
+                                  {"p99", Figures::median_of(of.p99s)},
+                                  {"rates", of.rates}};
+  };
+  return {{"name", row.name},
+          {"depth", row.work.depth},
+          {"own", figures(row.own, result.own)},
+          {"glibc", figures(Way::glibc, result.glibc)},
+          {"peer", figures(row.peer, result.peer)},
+          {"against_glibc", ratio(result.own, result.glibc)},
+          {"against_peer", ratio(result.own, result.peer)},
+          {"goal_glibc", row.against_glibc},
+          {"goal_peer", row.against_peer}};
+}
+
+nlohmann::ordered_json scale(const Options& options) {
+  auto curves = nlohmann::ordered_json::array();
+  for (const bench::Curve& curve : measure_scale(options.bench, std::min(options.rounds, 3))) {
+    fmt::print("{}, {}, over {}:", curve.name, curve.unit, curve.over);
+    for (const auto& [number, figure] : curve.points) fmt::print("  {}: {:.0f}", number, figure);
+    fmt::print("\n");
+    curves.push_back({{"name", curve.name},
+                      {"over", curve.over},
+                      {"unit", curve.unit},
+                      {"points", curve.points}});
+  }
+  return curves;
 }
 
 Options parse(int argc, char** argv) {
@@ -155,6 +176,7 @@ int main(int argc, char** argv) {
   };
   run_all(bench::rows(), "rows");
   if (options.series) run_all(bench::depth_rows(), "series");
+  if (options.series) document["scale"] = scale(options);
   remove_file(options.bench);
   if (!options.json.empty()) std::ofstream(options.json) << document.dump(1) << "\n";
 }

@@ -62,12 +62,13 @@ uint64_t work_in_threads(const Bench& bench, const Work& work, Way way, double s
   setenv("INFLIGHT_ENGINE", way == Way::threads_engine ? "threads" : "auto", 1);
   // A work that ends with its process cannot warm up in it.
   if (work.pattern != Pattern::pipes) work_in_threads(bench, work, way, bench.seconds / 10);
+  latencies.clear();
   const auto begin = steady_clock::now();
   const uint64_t done = work_in_threads(bench, work, way, bench.seconds);
   const std::chrono::duration<double> taken = steady_clock::now() - begin;
-  const double rate = static_cast<double>(done) / taken.count();
-  const ssize_t written = write(STDOUT_FILENO, &rate, sizeof rate);
-  _exit(written == sizeof rate ? 0 : 1);
+  const Measured measured{static_cast<double>(done), taken.count(), latencies.percentile(0.99)};
+  const ssize_t written = write(STDOUT_FILENO, &measured, sizeof measured);
+  _exit(written == sizeof measured ? 0 : 1);
 }
 
 }  // namespace
@@ -98,25 +99,23 @@ void prepare_file(const Bench& bench) {
 
 void remove_file(const Bench& bench) { unlink(path_of(bench).c_str()); }
 
-double measure(const Bench& bench, const Work& work, Way way) {
+Latencies latencies;
+
+Speed measure(const Bench& bench, const Work& work, Way way) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) fail("pipe2");
   const pid_t child = fork();
   if (child == 0) be_child(bench, work, way, ends[1]);
   close(ends[1]);
-  double rate = 0;
-  const ssize_t got = read(ends[0], &rate, sizeof rate);
+  Measured measured;
+  const ssize_t got = read(ends[0], &measured, sizeof measured);
   close(ends[0]);
   int status = 0;
   waitpid(child, &status, 0);
-  if (got != sizeof rate || status != 0) fail(std::string("a measurement failed: ") + name_of(way));
-  // What ends its process itself tells a count instead.
-  if (work.pattern == Pattern::pipes && way != Way::ring) {
-    uint64_t done;
-    memcpy(&done, &rate, sizeof done);
-    rate = static_cast<double>(done) / bench.seconds;
-  }
-  return rate;
+  if (got != sizeof measured || status != 0)
+    fail(std::string("a measurement failed: ") + name_of(way));
+  const double seconds = measured.seconds > 0 ? measured.seconds : bench.seconds;
+  return {measured.done / seconds, measured.p99};
 }
 
 }  // namespace bench

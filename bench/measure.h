@@ -22,7 +22,10 @@ struct Bench {
 void prepare_file(const Bench& bench);
 void remove_file(const Bench& bench);
 
-// Requests per second.
-double measure(const Bench& bench, const Work& work, Way way);
+struct Speed {
+  double rate = 0;  // requests per second
+  double p99 = 0;   // microseconds, if the work is timed
+};
+Speed measure(const Bench& bench, const Work& work, Way way);
 
 }  // namespace bench

@@ -87,7 +87,9 @@ uint64_t work_with_ring(const Work& work, int file, Course course) {
     fail("io_uring_queue_init");
   }
   const Buffers buffers(work);
+  std::vector<Latencies::Clock::time_point> begins(static_cast<size_t>(work.depth));
   const auto post = [&](uint64_t i) {
+    if (work.timed) begins[i] = Latencies::Clock::now();
     io_uring_sqe* entry = io_uring_get_sqe(&ring);
     const auto place = static_cast<uint64_t>(course.next());
     const auto length = static_cast<unsigned>(work.block);
@@ -106,6 +108,7 @@ uint64_t work_with_ring(const Work& work, int file, Course course) {
     unsigned head, seen = 0;
     io_uring_for_each_cqe(&ring, head, completion) {
       if (completion->res != static_cast<int>(work.block)) fail("a short transfer");
+      if (work.timed) latencies.add(begins[io_uring_cqe_get_data64(completion)]);
       ++done;
       ++seen;
       if (course.over()) {

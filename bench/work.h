@@ -4,6 +4,7 @@
 
 #include <aio.h>
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <string>
@@ -26,6 +27,47 @@ struct Work {
   int depth = 1;
   int threads = 1;
   Notice notice = Notice::none;
+  bool timed = false;  // the time from each request's submission to its result is kept
+};
+
+// How long requests took, in classes that are an eighth of their size wide. One per process.
+class Latencies {
+ public:
+  using Clock = std::chrono::steady_clock;
+  void add(Clock::time_point begin) {
+    const auto taken = std::chrono::nanoseconds(Clock::now() - begin).count();
+    ++counts_[class_of(static_cast<uint64_t>(taken))];
+    ++total_;
+  }
+  void clear() { *this = {}; }
+  // In microseconds; 0 if none was kept.
+  double percentile(double part) const {
+    const auto wanted = static_cast<uint64_t>(part * static_cast<double>(total_));
+    uint64_t seen = 0;
+    for (size_t i = 0; i < counts_.size(); ++i) {
+      seen += counts_[i];
+      if (seen > wanted) return static_cast<double>(bound_of(i)) / 1000;
+    }
+    return 0;
+  }
+
+ private:
+  static size_t class_of(uint64_t value) {
+    const auto power = static_cast<size_t>(63 - __builtin_clzll(value | 8));
+    return power * 8 + (value >> (power - 3) & 7);
+  }
+  static uint64_t bound_of(size_t number) { return (8 + number % 8) << (number / 8 - 3); }
+
+  std::array<uint32_t, 512> counts_{};
+  uint64_t total_ = 0;
+};
+extern Latencies latencies;
+
+// What a measurement's process tells.
+struct Measured {
+  double done = 0;     // requests
+  double seconds = 0;  // in which; 0: those that were given
+  double p99 = 0;      // microseconds, if timed
 };
 
 // POSIX AIO as one implementation of it provides it.
@@ -36,6 +78,7 @@ struct Aio {
   ssize_t (*result)(aiocb*);
   int (*suspend)(const aiocb* const[], int, const timespec*);
   int (*list)(int, aiocb* const[], int, sigevent*);
+  int (*cancel)(int, aiocb*);
 };
 
 Aio aio_of_glibc();

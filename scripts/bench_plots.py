@@ -55,19 +55,21 @@ def bars(rows):
     return svg(height, parts)
 
 
-def lines(name, series):
-    """Requests per second over the number outstanding, both from zero or by doubling."""
+def lines(name, series, figure, what):
+    """A figure ("median" or "p99") over the number outstanding, which doubles from tick to tick."""
     height, bottom, left = 320, 270, 90
     depths = [row["depth"] for row in series]
-    most = max(max(row[key]["median"] for key in ("own", "glibc", "peer")) for row in series)
+    # What glibc's latencies reach at depth would press the others flat.
+    compared = ("own", "glibc", "peer") if figure == "median" else ("own", "peer")
+    most = 1.1 * max(max(row[key][figure] for key in compared) for row in series)
 
     def x(depth):
         return left + math.log2(depth) / max(1, math.log2(depths[-1])) * (WIDTH - left - 150)
 
-    def y(rate):
-        return bottom - rate / most * (bottom - 50)
+    def y(value):
+        return bottom - min(value / most, 1) * (bottom - 50)
 
-    parts = [text(left, 24, f"{name}: requests per second over requests outstanding")]
+    parts = [text(left, 24, f"{name}: {what} over requests outstanding")]
     for part in range(5):
         rate = most * part / 4
         parts.append(line(left, y(rate), WIDTH - 150, y(rate), "grid"))
@@ -76,7 +78,7 @@ def lines(name, series):
         parts.append(text(x(depth), bottom + 18, str(depth), "middle", "small"))
     for key, label in (("own", "inflight"), ("glibc", "glibc"), ("peer", series[0]["peer"]["way"])):
         colour = COLOURS.get(label, COLOURS["peer"])
-        points = [(x(row["depth"]), y(row[key]["median"])) for row in series]
+        points = [(x(row["depth"]), y(row[key][figure])) for row in series]
         path = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
         parts.append(text(points[-1][0] + 8, points[-1][1] + 4, label))
