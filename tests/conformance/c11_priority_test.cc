@@ -35,7 +35,7 @@ class Race {
     const support::BlockedSignal signal(support::test_signal());
     std::vector<aiocb> crowd(kCrowd);
     for (size_t i = 0; i < crowd.size(); ++i) {
-      crowd[i] = write_of(i % kFiles, kLowest / 2);
+      crowd[i] = write_of(i, kLowest / 2);
       EXPECT_EQ(0, aio_write(&crowd[i]));
     }
     aiocb last[] = {write_of(kFiles, kLowest), write_of(kFiles + 1, 0)};
@@ -52,21 +52,24 @@ class Race {
 
  private:
   aiocb write_of(size_t file, int priority) {
-    aiocb made = support::block(files_[file].get(), memory_.get(), kMegabyte);
+    aiocb made = support::block(files_[file].get(), memory_.get(), kLength);
     made.aio_reqprio = priority;
     return made;
   }
   static std::vector<Descriptor> make_files() {
     std::vector<Descriptor> files;
     for (size_t i = 0; i < kFiles + 2; ++i) {
-      files.push_back(temporary_file(std::string(kMegabyte, 'x')));
+      files.push_back(temporary_file(std::string(kLength, 'x')));
     }
     return files;
   }
 
+  // Each write of the crowd has a file of its own: writes of one file take turns, so fewer files
+  // than threads would leave threads free for the last two.
   static constexpr size_t kCrowd = 100;
-  static constexpr size_t kFiles = 10;
-  Memory memory_{kMegabyte};
+  static constexpr size_t kFiles = kCrowd;
+  static constexpr size_t kLength = kMegabyte;
+  Memory memory_{kLength};
   std::vector<Descriptor> files_ = make_files();
 };
 
