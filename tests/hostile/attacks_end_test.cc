@@ -245,6 +245,8 @@ TEST_F(C15_AttacksAtTheEnd, AListsNotificationOutlivesTheFirstThread) {
   pthread_t one, other;
   pthread_create(&one, nullptr, submit_a_list, nullptr);
   pthread_create(&other, nullptr, make_room_later, nullptr);
+  pthread_detach(one);
+  pthread_detach(other);
   pthread_exit(nullptr);
 }
 
