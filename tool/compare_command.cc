@@ -15,6 +15,7 @@
 #include "failure.h"
 #include "library.h"
 #include "measured_run.h"
+#include "page_directory.h"
 #include "program.h"
 #include "stats_page.h"
 
@@ -51,34 +52,6 @@ Spread spread_of(const std::vector<Run>& runs, double Run::*value) {
       values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
   return {values.front(), median, values.back()};
 }
-
-// A directory for the pages of the rounds on the library, removed at the end.
-class PageDirectory {
- public:
-  PageDirectory() {
-    std::string name = (fs::temp_directory_path() / "inflight-compare-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) {
-      throw Failure(kCannotPrepare, fmt::format("cannot make {}", name));
-    }
-    path_ = name;
-  }
-  ~PageDirectory() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  PageDirectory(const PageDirectory&) = delete;
-  PageDirectory& operator=(const PageDirectory&) = delete;
-
-  std::string path() const { return path_.string(); }
-  Counts counts() const {
-    std::vector<Page> pages;
-    for (const std::string& file : find_pages({path()})) pages.push_back(read_page(file));
-    return add_up(pages);
-  }
-
- private:
-  fs::path path_;
-};
 
 void show_progress(int done, int of) {
   if (isatty(STDERR_FILENO) == 0) return;
@@ -128,7 +101,7 @@ Comparison measure(const CompareOptions& options) {
     demand_success(comparison.inflight.back(), "inflight");
   }
   show_progress(2 * options.rounds, 2 * options.rounds);
-  comparison.counts = pages.counts();
+  comparison.counts = add_up(pages.read()).counts;
   return comparison;
 }
 

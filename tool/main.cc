@@ -15,6 +15,7 @@
 #include "probe_command.h"
 #include "run_command.h"
 #include "stats_command.h"
+#include "trace_command.h"
 
 namespace {
 
@@ -23,7 +24,7 @@ constexpr const char* kStatsFooter =
     "may be read while the program runs.\n\n"
     "Exit code: 0 all pages were read; 1 there was none, or one could not be read (the others are\n"
     "still printed); 2 the command line was wrong.\n\n"
-    "Example: inflight run --stats /tmp/pages fio job.fio && inflight stats /tmp/pages";
+    "Example: inflight run --pages /tmp/pages fio job.fio && inflight stats /tmp/pages";
 
 constexpr const char* kRunFooter =
     "Everything from PROGRAM on belongs to the program. Statically linked and set-user-ID "
@@ -32,7 +33,7 @@ constexpr const char* kRunFooter =
     "Exit code: the program's own; 125 the library or the statistics directory is missing, or the\n"
     "program cannot be served; 126 the program cannot be executed; 127 there is no such program; 2 "
     "the command line was wrong.\n\n"
-    "Example: inflight run --engine threads --stats /tmp/pages fio --ioengine=posixaio job.fio";
+    "Example: inflight run --engine threads --stats fio --ioengine=posixaio job.fio";
 
 constexpr const char* kCompareFooter =
     "Everything from PROGRAM on belongs to the program, whose output is dropped. Every round must\n"
@@ -41,6 +42,15 @@ constexpr const char* kCompareFooter =
     "cannot serve the program; 126 the program cannot be executed; 127 there is no such program; 2 "
     "the command line was wrong.\n\n"
     "Example: inflight compare -n 7 fio --ioengine=posixaio job.fio";
+
+constexpr const char* kTraceFooter =
+    "Everything from PROGRAM on belongs to the program. The trace can be opened by "
+    "ui.perfetto.dev\n"
+    "and chrome://tracing. A file that cannot be written is reported before the program starts.\n\n"
+    "Exit code: the program's own, or 1 if that is 0 and a file could not be written; 125 the\n"
+    "library is missing or cannot serve the program; 126 the program cannot be executed; 127 there "
+    "is no such\nprogram; 2 the command line was wrong.\n\n"
+    "Example: inflight trace -o trace.json --svg trace.svg fio --ioengine=posixaio job.fio";
 
 constexpr const char* kProbeFooter =
     "Exit code: 0 everything could be found out; 1 no file could be made in one of the\n"
@@ -72,8 +82,11 @@ CLI::App* add_run(CLI::App& app, tool::RunOptions& options) {
   run->add_option("--engine", options.engine, "sets INFLIGHT_ENGINE")
       ->type_name("ENGINE")
       ->check(CLI::IsMember({"auto", "uring", "kaio", "threads"}));
-  run->add_option("--stats", options.stats, "sets INFLIGHT_STATS; made if missing")
-      ->type_name("DIRECTORY");
+  run->add_flag("--stats", options.stats, "print a summary to standard error at the end");
+  run->add_flag("--json", options.json, "with --stats: as JSON");
+  run->add_option("--pages", options.pages, "leave the counters there, for inflight stats")
+      ->type_name("DIRECTORY")
+      ->excludes("--stats");
   run->add_option("--threads", options.threads, "sets INFLIGHT_THREADS")
       ->type_name("N")
       ->check(CLI::Range(1, 1024));
@@ -105,6 +118,34 @@ CLI::App* add_compare(CLI::App& app, tool::CompareOptions& options) {
   return compare;
 }
 
+CLI::App* add_trace(CLI::App& app, tool::TraceOptions& options) {
+  CLI::App* trace = app.add_subcommand("trace", "Record every request of a program");
+  CLI::Option* output =
+      trace->add_option("-o,--output", options.output, "write Chrome's and Perfetto's trace format")
+          ->type_name("FILE");
+  trace->add_option("--svg", options.svg, "draw the requests over time")->type_name("FILE");
+  trace
+      ->add_option("--spans", options.spans,
+                   "requests to keep of each process, 262144 if not given")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1 << 24));
+  trace->add_option("--engine", options.engine, "sets INFLIGHT_ENGINE")
+      ->type_name("ENGINE")
+      ->check(CLI::IsMember({"auto", "uring", "kaio", "threads"}));
+  trace
+      ->add_option("--library", options.library,
+                   "preload this library, not the one next to the tool")
+      ->type_name("FILE");
+  trace->callback([output, trace] {
+    if (output->empty() && trace->get_option("--svg")->empty()) {
+      throw CLI::RequiredError("--output or --svg");
+    }
+  });
+  trace->formatter(std::make_shared<RunFormatter>());
+  trace->footer(kTraceFooter);
+  return trace;
+}
+
 CLI::App* add_probe(CLI::App& app, tool::ProbeOptions& options) {
   CLI::App* probe = app.add_subcommand("probe", "Tell which engines work here, and why not");
   options.paths = {"."};
@@ -133,7 +174,7 @@ size_t find_program(const CLI::App& run, std::vector<std::string>& words) {
 
 // Cuts the program's own command line off the words, for the subcommands that run one.
 std::vector<std::string> cut_program(const CLI::App& app, std::vector<std::string>& words) {
-  for (const char* name : {"run", "compare"}) {
+  for (const char* name : {"run", "compare", "trace"}) {
     if (words.empty() || words[0] != name) continue;
     const auto program =
         words.begin() + static_cast<ptrdiff_t>(find_program(*app.get_subcommand(name), words));
@@ -157,8 +198,10 @@ int run_tool(int argc, char** argv) {
   tool::RunOptions run_options;
   tool::CompareOptions compare_options;
   tool::ProbeOptions probe_options;
+  tool::TraceOptions trace_options;
   const CLI::App* run = add_run(app, run_options);
   const CLI::App* compare = add_compare(app, compare_options);
+  const CLI::App* trace = add_trace(app, trace_options);
   const CLI::App* stats = add_stats(app, stats_options);
   const CLI::App* probe = add_probe(app, probe_options);
   std::vector<std::string> words(argv + 1, argv + argc);
@@ -172,12 +215,13 @@ int run_tool(int argc, char** argv) {
   if (stats->parsed()) return tool::print_stats(stats_options);
   if (probe->parsed()) return tool::probe(probe_options);
   if (command.empty()) {
-    const CLI::App* asked = compare->parsed() ? compare : run;
+    const CLI::App* asked = compare->parsed() ? compare : trace->parsed() ? trace : run;
     throw tool::Failure(tool::kUsage,
                         fmt::format("which program? (see inflight {} --help)", asked->get_name()));
   }
-  run_options.command = compare_options.command = command;
+  run_options.command = compare_options.command = trace_options.command = command;
   if (compare->parsed()) return tool::compare_program(compare_options);
+  if (trace->parsed()) tool::trace_program(trace_options);
   tool::run_program(run_options);
 }
 

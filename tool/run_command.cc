@@ -1,4 +1,4 @@
-// Sets the environment and calls exec.
+// Sets the environment and calls exec, or starts the program and looks at its pages until it ends.
 #include "run_command.h"
 
 #include <fmt/format.h>
@@ -12,7 +12,10 @@
 
 #include "failure.h"
 #include "library.h"
+#include "page_directory.h"
 #include "program.h"
+#include "summary.h"
+#include "supervised_run.h"
 
 namespace tool {
 
@@ -43,14 +46,35 @@ void set_variable(const char* name, const std::string& value) {
   }
 }
 
+// The program's status. The summary goes to standard error: standard output is the program's.
+int run_with_summary(const RunOptions& options, const std::string& preload) {
+  const PageDirectory pages;
+  std::vector<Sample> samples;
+  const auto look = [&] { samples.push_back(sample_of(add_up(pages.read()).counts)); };
+  const int status = run_supervised(
+      {options.command,
+       {{"LD_PRELOAD", preload}, {"INFLIGHT_STATS", pages.path()}, {"INFLIGHT_STATS_TIMES", "1"}},
+       look});
+  const std::vector<Page> last = pages.read();
+  if (options.json) {
+    print_summary_json(stderr, add_up(last), samples);
+  } else if (last.empty()) {
+    fmt::print(stderr, "inflight: the program made no asynchronous request\n");
+  } else {
+    print_summary(stderr, add_up(last), samples);
+  }
+  return status;
+}
+
 }  // namespace
 
 void run_program(const RunOptions& options) {
   const std::string preload = preload_list(options.library);
   demand_servable(options.command[0]);
-  if (!options.stats.empty()) set_variable("INFLIGHT_STATS", stats_directory(options.stats));
+  if (!options.pages.empty()) set_variable("INFLIGHT_STATS", stats_directory(options.pages));
   if (!options.engine.empty()) set_variable("INFLIGHT_ENGINE", options.engine);
   if (!options.threads.empty()) set_variable("INFLIGHT_THREADS", options.threads);
+  if (options.stats) end_like(run_with_summary(options, preload));
   set_variable("LD_PRELOAD", preload);
 
   std::vector<char*> arguments;

@@ -5,8 +5,8 @@
 
 #include <cstdio>
 #include <map>
-#include <nlohmann/json.hpp>
 
+#include "counter_table.h"
 #include "failure.h"
 #include "stats_page.h"
 
@@ -14,81 +14,11 @@ namespace tool {
 
 namespace {
 
-struct Line {
-  inflight_counter counter;
-  const char* label;
-};
-
-struct Section {
-  const char* title;
-  bool shares;  // the lines are parts of one whole, so their share of it tells something
-  std::vector<Line> lines;
-};
-
-const std::vector<Section>& sections() {
-  static const std::vector<Section> all = {
-      {"requests accepted",
-       true,
-       {{INFLIGHT_READS, "reads"}, {INFLIGHT_WRITES, "writes"}, {INFLIGHT_FSYNCS, "fsyncs"}}},
-      {"finished by",
-       true,
-       {{INFLIGHT_BY_INLINE, "the caller itself (inline)"},
-        {INFLIGHT_BY_KAIO, "the kernel's AIO (io_submit)"},
-        {INFLIGHT_BY_RING, "io_uring"},
-        {INFLIGHT_BY_STREAM, "the stream thread"},
-        {INFLIGHT_BY_POOL, "the thread pool"}}},
-      {"ended",
-       true,
-       {{INFLIGHT_SUCCEEDED, "with success"},
-        {INFLIGHT_FAILED, "with an error"},
-        {INFLIGHT_CANCELED, "canceled"}}},
-      {"other calls",
-       false,
-       {{INFLIGHT_LISTS, "lio_listio"},
-        {INFLIGHT_SUSPENDS, "aio_suspend"},
-        {INFLIGHT_CANCELS, "aio_cancel"}}},
-      {"behind the scenes",
-       false,
-       {{INFLIGHT_SIGNALS_SENT, "signals sent"},
-        {INFLIGHT_CALLBACKS_RUN, "callbacks run"},
-        {INFLIGHT_THREADS_STARTED, "threads started"}}},
-  };
-  return all;
-}
-
-std::string grouped(uint64_t number) {
-  std::string text = std::to_string(number);
-  for (size_t place = text.size(); place > 3; place -= 3) text.insert(place - 3, 1, ',');
-  return text;
-}
-
-void print_section(const Section& section, const Counts& counts) {
-  uint64_t whole = 0;
-  for (const Line& line : section.lines) whole += counts[line.counter];
-  if (section.shares) {
-    fmt::print("{:<32}{:>18}\n", section.title, grouped(whole));
-  } else {
-    fmt::print("{}\n", section.title);
-  }
-  for (const Line& line : section.lines) {
-    const uint64_t count = counts[line.counter];
-    fmt::print("  {:<30}{:>18}", line.label, grouped(count));
-    if (section.shares && whole != 0) {
-      fmt::print("  {:>5.1f} %", 100.0 * static_cast<double>(count) / static_cast<double>(whole));
-    }
-    fmt::print("\n");
-  }
-}
-
-void print_counts(const Counts& counts) {
-  for (const Section& section : sections()) print_section(section, counts);
-}
-
 void print_tables(const std::vector<Page>& pages, bool each) {
   if (each) {
     for (const Page& page : pages) {
       fmt::print("{}, process {} ({})\n\n", page.program, page.pid, page.file);
-      print_counts(page.counts);
+      print_counts(stdout, page.sums.counts);
       fmt::print("\n");
     }
     return;
@@ -101,15 +31,7 @@ void print_tables(const std::vector<Page>& pages, bool each) {
     if (count > 1) names += fmt::format(" ({})", count);
   }
   fmt::print("{} process{}: {}\n\n", pages.size(), pages.size() == 1 ? "" : "es", names);
-  print_counts(add_up(pages));
-}
-
-nlohmann::ordered_json json_of(const Counts& counts) {
-  nlohmann::ordered_json object;
-  for (int counter = 0; counter < INFLIGHT_COUNTERS; ++counter) {
-    object[std::string(counter_name(static_cast<inflight_counter>(counter)))] = counts[counter];
-  }
-  return object;
+  print_counts(stdout, add_up(pages).counts);
 }
 
 void print_json(const std::vector<Page>& pages) {
@@ -118,9 +40,10 @@ void print_json(const std::vector<Page>& pages) {
     list.push_back({{"file", page.file},
                     {"program", page.program},
                     {"pid", page.pid},
-                    {"counters", json_of(page.counts)}});
+                    {"counters", json_of(page.sums.counts)}});
   }
-  const nlohmann::ordered_json document = {{"pages", list}, {"total", json_of(add_up(pages))}};
+  const nlohmann::ordered_json document = {{"pages", list},
+                                           {"total", json_of(add_up(pages).counts)}};
   // A process may call itself anything; bytes that are not UTF-8 must not end in an exception.
   const auto replace = nlohmann::ordered_json::error_handler_t::replace;
   fmt::print("{}\n", document.dump(2, ' ', false, replace));

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <system_error>
 
 #include "failure.h"
@@ -21,9 +22,10 @@ constexpr size_t kHeaderSize = offsetof(inflight_stats, value);
 constexpr size_t kColumns = sizeof(inflight_stats::value[0]) / sizeof(uint64_t);
 
 constexpr std::array<std::string_view, INFLIGHT_COUNTERS> kNames = {
-    "reads",     "writes",   "fsyncs",       "lists",         "suspends",       "cancels",
-    "by_inline", "by_kaio",  "by_ring",      "by_stream",     "by_pool",        "succeeded",
-    "failed",    "canceled", "signals_sent", "callbacks_run", "threads_started"};
+    "reads",      "writes",    "fsyncs",       "lists",         "suspends",        "cancels",
+    "by_inline",  "by_kaio",   "by_ring",      "by_stream",     "by_pool",         "succeeded",
+    "failed",     "canceled",  "signals_sent", "callbacks_run", "threads_started", "on_files",
+    "on_streams", "on_others", "bytes_read",   "bytes_written"};
 static_assert(!kNames.back().empty(), "a counter was added without a name");
 
 [[noreturn]] void refuse(const std::string& path, const std::string& reason) {
@@ -42,6 +44,23 @@ std::string contents_of(const std::string& path) {
   if (stream.bad()) refuse(path, "cannot be read");
   content.resize(static_cast<size_t>(stream.gcount()));
   return content;
+}
+
+// What follows the counters; pages of the library's first version end with them.
+void read_details(const std::string& content, Page& page) {
+  if (content.size() < sizeof(inflight_stats)) return;
+  const auto stats = std::make_unique<inflight_stats>();
+  std::memcpy(stats.get(), content.data(), sizeof(inflight_stats));
+  std::memcpy(page.sums.errors.data(), stats->errors, sizeof stats->errors);
+  std::memcpy(page.sums.times.data(), stats->times, sizeof stats->times);
+  for (const inflight_descriptor& descriptor : stats->descriptors) {
+    if (descriptor.number != 0) page.descriptors.push_back(descriptor);
+  }
+}
+
+template <class Numbers>
+void add_each(Numbers& total, const Numbers& part) {
+  for (size_t i = 0; i < total.size(); ++i) total[i] += part[i];
 }
 
 }  // namespace
@@ -74,8 +93,9 @@ Page read_page(const std::string& path) {
   for (size_t shard = 0; shard < header.shards; ++shard) {
     std::array<uint64_t, kColumns> row;
     std::memcpy(row.data(), content.data() + kHeaderSize + shard * row_size, row_size);
-    for (size_t counter = 0; counter < known; ++counter) page.counts[counter] += row[counter];
+    for (size_t counter = 0; counter < known; ++counter) page.sums.counts[counter] += row[counter];
   }
+  if (header.shards == INFLIGHT_STATS_SHARDS) read_details(content, page);
   return page;
 }
 
@@ -101,11 +121,15 @@ std::vector<std::string> find_pages(const std::vector<std::string>& paths) {
   return files;
 }
 
-Counts add_up(const std::vector<Page>& pages) {
-  Counts total{};
+Sums add_up(const std::vector<Page>& pages) {
+  Sums total;
   for (const Page& page : pages) {
-    for (size_t counter = 0; counter < total.size(); ++counter) {
-      total[counter] += page.counts[counter];
+    add_each(total.counts, page.sums.counts);
+    add_each(total.errors, page.sums.errors);
+    for (int operation = 0; operation < INFLIGHT_OPERATIONS; ++operation) {
+      for (int phase = 0; phase < INFLIGHT_PHASES; ++phase) {
+        add_each(total.times[operation][phase], page.sums.times[operation][phase]);
+      }
     }
   }
   return total;

@@ -17,11 +17,23 @@ namespace tool {
 // A counter's place in `Counts` is its enum inflight_counter.
 using Counts = std::array<uint64_t, INFLIGHT_COUNTERS>;
 
+using Errors = std::array<uint64_t, INFLIGHT_STATS_ERRORS>;
+using Histogram = std::array<uint64_t, INFLIGHT_STATS_BUCKETS>;
+using Times = std::array<std::array<Histogram, INFLIGHT_PHASES>, INFLIGHT_OPERATIONS>;
+
+// What can be added up of a page.
+struct Sums {
+  Counts counts{};
+  Errors errors{};
+  Times times{};
+};
+
 struct Page {
   std::string file;
   std::string program;
   int64_t pid = 0;
-  Counts counts{};
+  Sums sums;
+  std::vector<inflight_descriptor> descriptors;
 };
 
 // The name a counter has in JSON: the enumerator, lower case and without its prefix.
@@ -34,6 +46,6 @@ Page read_page(const std::string& path);
 // A path that does not exist is a Failure; a directory without pages adds nothing.
 std::vector<std::string> find_pages(const std::vector<std::string>& paths);
 
-Counts add_up(const std::vector<Page>& pages);
+Sums add_up(const std::vector<Page>& pages);
 
 }  // namespace tool

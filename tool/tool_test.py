@@ -17,7 +17,7 @@ import unittest
 TOOL = ""
 MAGIC = 0x316C667461747369
 READS, WRITES, BY_INLINE, BY_POOL, SUCCEEDED, THREADS = 0, 1, 6, 10, 11, 16
-COUNTERS = 17
+COUNTERS = 22
 
 
 def page(values, magic=MAGIC, counters=COUNTERS, shards=16, pid=42, program=b"client"):
@@ -84,7 +84,7 @@ class StatsTest(ToolTest):
 
     def test_other_versions_of_the_format(self):
         self.write("old.stats", page({(0, READS): 1, (0, THREADS): 99}, counters=2, shards=4))
-        self.write("new.stats", page({(31, READS): 2, (0, 20): 99}, counters=21, shards=32))
+        self.write("new.stats", page({(31, READS): 2, (0, 30): 99}, counters=31, shards=32))
         total = json.loads(run("stats", "--json", self.directory).stdout)["total"]
         self.assertEqual(total["reads"], 3)
         self.assertEqual(total["threads_started"], 0)
@@ -139,7 +139,7 @@ class RunTest(ToolTest):
 
     def test_sets_the_environment_and_becomes_the_program(self):
         stats = os.path.join(self.directory, "made", "here")
-        result = run("run", "--engine", "threads", "--threads=3", "--stats", stats, "sh", "-c",
+        result = run("run", "--engine", "threads", "--threads=3", "--pages", stats, "sh", "-c",
                      'echo "$LD_PRELOAD|$INFLIGHT_ENGINE|$INFLIGHT_THREADS|$INFLIGHT_STATS"; '
                      "exit 7", tool=self.tool)
         self.assertEqual(result.returncode, 7)
@@ -204,7 +204,7 @@ class RunTest(ToolTest):
                 (126, "Permission denied", [plain]),
                 (125, "cannot be read", ["--library", "/no/such.so", "true"]),
                 (125, "space or a colon", ["--library", spaced, "true"]),
-                (125, "cannot make", ["--stats", plain, "true"]),
+                (125, "cannot make", ["--pages", plain, "true"]),
                 (2, "which program", []),
                 (2, "--bogus", ["--bogus", "true"]),
                 (2, "fast", ["--engine", "fast", "true"]),

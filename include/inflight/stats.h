@@ -8,6 +8,10 @@
  * The page is written with relaxed atomic additions and may be read at any moment, also while the
  * process runs; a reader sees each counter whole, but not all of them at one instant. To spare
  * threads each other's cache lines, every counter is the sum of INFLIGHT_STATS_SHARDS columns.
+ *
+ * Times, errors and descriptors are noted only while somebody wants them: a viewer adds 1 to
+ * `watchers` (atomically, through a shared writable mapping), and takes it back when it leaves;
+ * INFLIGHT_STATS_TIMES=1 in the environment counts as a viewer that is always there.
  */
 #ifndef INFLIGHT_STATS_H
 #define INFLIGHT_STATS_H
@@ -20,6 +24,10 @@ extern "C" {
 
 #define INFLIGHT_STATS_MAGIC 0x316c667461747369ULL /* "istatfl1", little endian */
 #define INFLIGHT_STATS_SHARDS 16
+#define INFLIGHT_STATS_COUNTERS 32    /* room for counters */
+#define INFLIGHT_STATS_BUCKETS 320    /* of a histogram */
+#define INFLIGHT_STATS_ERRORS 160     /* room for errno values */
+#define INFLIGHT_STATS_DESCRIPTORS 64 /* that are told apart */
 
 /* What is counted. The order is part of the file format: new counters go to the end. */
 enum inflight_counter {
@@ -40,7 +48,27 @@ enum inflight_counter {
   INFLIGHT_SIGNALS_SENT,    /* notifications sent as a signal */
   INFLIGHT_CALLBACKS_RUN,   /* notifications run as a function on a thread */
   INFLIGHT_THREADS_STARTED, /* helper threads started, notification threads included */
+  INFLIGHT_ON_FILES,        /* requests ended: on regular files and block devices */
+  INFLIGHT_ON_STREAMS,      /* requests ended: on pipes, sockets, terminals, eventfds */
+  INFLIGHT_ON_OTHERS,       /* requests ended: on anything else, closed descriptors included */
+  INFLIGHT_BYTES_READ,      /* bytes */
+  INFLIGHT_BYTES_WRITTEN,   /* bytes */
   INFLIGHT_COUNTERS         /* how many there are; keep last */
+};
+
+/* A request's time: until an engine or a worker began with it, and from then to its end. What is
+ * answered at once, and a stream that was waited for, has no second part. */
+enum inflight_phase { INFLIGHT_WAITING, INFLIGHT_SERVICE, INFLIGHT_PHASES };
+
+enum inflight_operation { INFLIGHT_READ, INFLIGHT_WRITE, INFLIGHT_SYNC, INFLIGHT_OPERATIONS };
+
+struct inflight_descriptor {
+  uint32_t number; /* the descriptor + 1; 0: unused, and so are those behind it */
+  uint32_t reserved;
+  uint64_t submitted; /* requests, since somebody watches */
+  uint64_t ended;
+  uint64_t bytes;
+  uint64_t nanoseconds; /* from submission to end, the sum */
 };
 
 struct inflight_stats {
@@ -49,9 +77,29 @@ struct inflight_stats {
   uint32_t shards;   /* INFLIGHT_STATS_SHARDS of that library */
   int32_t pid;       /* the process, in its own pid namespace */
   char program[28];  /* /proc/self/comm when the page was made, ended by a NUL */
-  char padding[16];
-  uint64_t value[INFLIGHT_STATS_SHARDS][32]; /* add up a column for the counter's value */
+  uint32_t watchers; /* how many want times */
+  char padding[12];
+  /* Add up a column for the counter's value. */
+  uint64_t value[INFLIGHT_STATS_SHARDS][INFLIGHT_STATS_COUNTERS];
+  uint64_t errors[INFLIGHT_STATS_ERRORS]; /* requests that ended with this errno */
+  /* Requests by time: bucket i counts those of inflight_bucket_begin(i) nanoseconds or more, and
+   * less than inflight_bucket_begin(i + 1). */
+  uint64_t times[INFLIGHT_OPERATIONS][INFLIGHT_PHASES][INFLIGHT_STATS_BUCKETS];
+  struct inflight_descriptor descriptors[INFLIGHT_STATS_DESCRIPTORS];
 };
+
+/* Eight buckets for each power of two: a bucket is at most an eighth wider than its begin. */
+static inline uint64_t inflight_bucket_begin(uint32_t bucket) {
+  return bucket < 8 ? bucket : (uint64_t)(8 + bucket % 8) << (bucket / 8 - 1);
+}
+
+static inline uint32_t inflight_bucket_of(uint64_t nanoseconds) {
+  uint32_t magnitude, bucket;
+  if (nanoseconds < 8) return (uint32_t)nanoseconds;
+  magnitude = 63 - (uint32_t)__builtin_clzll(nanoseconds);
+  bucket = (magnitude - 2) * 8 + (uint32_t)(nanoseconds >> (magnitude - 3)) % 8;
+  return bucket < INFLIGHT_STATS_BUCKETS ? bucket : INFLIGHT_STATS_BUCKETS - 1;
+}
 
 #ifdef __cplusplus
 }

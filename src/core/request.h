@@ -87,6 +87,11 @@ struct Request {
   WaitLink* first_waiter;
   Notice notice;
 
+  // For those who watch (engine/observe.h): nanoseconds, and the number of its span.
+  uint64_t submitted;
+  uint64_t started;
+  uint32_t span;
+
   // Its descriptor is closed while a worker is inside its system call: no further one may be made.
   // Set under the lock, read by the worker without it.
   void disown() { std::atomic_ref<bool>(disowned).store(true); }

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "engine/inline_read.h"
+#include "engine/observe.h"
 
 namespace inflight::engine {
 
@@ -17,22 +18,6 @@ using core::FileKind;
 using core::Operation;
 using core::Request;
 using core::State;
-
-inflight_counter counter_of(core::Carrier carrier) {
-  switch (carrier) {
-    case core::Carrier::kaio:
-      return INFLIGHT_BY_KAIO;
-    case core::Carrier::ring:
-      return INFLIGHT_BY_RING;
-    case core::Carrier::stream:
-      return INFLIGHT_BY_STREAM;
-    case core::Carrier::pool:
-      return INFLIGHT_BY_POOL;
-    case core::Carrier::caller:
-      break;
-  }
-  return INFLIGHT_BY_INLINE;
-}
 
 void end_now(Process& process, Request& request, long result, Effects& effects) {
   sys::Guard guard(process.core.lock);
@@ -141,13 +126,9 @@ void launch(Process& process, Request& request, bool own, Effects& effects) {
 
 void end_request(Process& process, Request& request, long result, Effects& effects) {
   const int error = result < 0 ? static_cast<int>(-result) : 0;
-  if (process.stats != nullptr) {
-    count(process, counter_of(request.carrier));
-    count(process, error == 0           ? INFLIGHT_SUCCEEDED
-                   : error == ECANCELED ? INFLIGHT_CANCELED
-                                        : INFLIGHT_FAILED);
-  }
-  core::finish(process.core, request, error, error == 0 ? result : -1, effects);
+  const ssize_t returned = error == 0 ? result : -1;
+  observe_end(process, request, error, returned);
+  core::finish(process.core, request, error, returned, effects);
 }
 
 void end_or_continue(Process& process, Request& request, long result, Effects& effects) {

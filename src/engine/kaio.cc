@@ -6,7 +6,7 @@
 #include <errno.h>
 
 #include "engine/dispatch.h"
-#include "engine/process.h"
+#include "engine/observe.h"
 
 namespace inflight::engine {
 namespace {
@@ -105,6 +105,7 @@ bool take_held(Process& process, Batch& batch, Effects& effects) {
     remove_from_kaio(process, *request);
     // Before the call: its event may be handled before the call returns.
     request->state = core::State::running;
+    observe_start(process, *request);
     ++request->file->in_kernel;
     ++kaio.in_flight;
     note_submission(kaio, *request, effects);

@@ -5,7 +5,7 @@
 #include <errno.h>
 
 #include "engine/dispatch.h"
-#include "engine/process.h"
+#include "engine/observe.h"
 #include "sys/newness.h"
 
 namespace inflight::engine {
@@ -18,14 +18,19 @@ using Kind = Notification::Kind;
 
 constexpr char kThreadName[] = "inflight-notify";
 
-// False when the signal queue is full.
-bool send(const Process& process, const Notification& what) {
+uint32_t span_of(const Notice& notice) {
+  return notice.request == nullptr ? 0 : notice.request->span;
+}
+
+// False when the signal queue is full. `span` is the request's, or 0.
+bool send(const Process& process, const Notification& what, uint32_t span) {
   siginfo_t info{};
   info.si_signo = what.signal;
   info.si_code = SI_ASYNCIO;
   info.si_pid = process.pid;
   info.si_uid = static_cast<uid_t>(sys::user_id());
   info.si_value = what.value;
+  observe_notification(process, what, span);
   const long result = what.kind == Kind::signal ? sys::queue_signal(process.pid, what.signal, info)
                                                 : sys::queue_signal_to_thread(
                                                       process.pid, what.thread, what.signal, info);
@@ -99,6 +104,7 @@ bool run(Process& process, Notice& notice, const sys::Newness* newness) {
     const sys::CleanupScope scope(Callback::abandoned, &callback);
     const auto function = notice.what.function;
     const sigval value = notice.what.value;
+    observe_notification(process, notice.what, span_of(notice));
     sys::set_signal_mask(0);
     function(value);
     // A cancellation that came too late for this callback must not hit the next one.
@@ -203,7 +209,7 @@ void deliver(Process& process, Notice& notice, Effects& effects) {
     sys::Guard guard(process.core.lock);
     if (!process.spawner.refused.empty()) return refuse(process, notice, effects);
   }
-  const bool sent = send(process, notice.what);
+  const bool sent = send(process, notice.what, span_of(notice));
   sys::Guard guard(process.core.lock);
   if (sent) {
     core::delivered(process.core, notice, effects);
@@ -212,8 +218,8 @@ void deliver(Process& process, Notice& notice, Effects& effects) {
   }
 }
 
-void deliver_signal(Process& process, const Notification& what) {
-  if (process.spawner.refused_count.load() == 0 && send(process, what)) return;
+void deliver_signal(Process& process, const Notification& what, uint32_t span) {
+  if (process.spawner.refused_count.load() == 0 && send(process, what, span)) return;
   // A request that is nothing but a notice: no block, no file.
   const sys::SignalBlock signals;
   Effects effects;
@@ -225,6 +231,7 @@ void deliver_signal(Process& process, const Notification& what) {
         request->state = core::State::settled;
         request->notice.what = what;
         request->notice.request = request;
+        request->span = span;
         refuse(process, request->notice, effects);
         break;
       }
@@ -243,7 +250,7 @@ bool retry_refused(Process& process) {
       notice = process.spawner.refused.first();
       if (notice == nullptr) break;
     }
-    if (!send(process, notice->what)) return false;
+    if (!send(process, notice->what, span_of(*notice))) return false;
     {
       sys::Guard guard(process.core.lock);
       process.spawner.refused.remove(*notice);

@@ -6,7 +6,7 @@
 
 #include "engine/dispatch.h"
 #include "engine/inline_read.h"
-#include "engine/process.h"
+#include "engine/observe.h"
 #include "engine/streams.h"
 
 namespace inflight::engine {
@@ -194,6 +194,7 @@ Request* take_from_pool(Process& process, core::Effects& effects) {
   if (request == nullptr) return nullptr;
   pool.queue.remove(*request);
   request->state = core::State::running;
+  observe_start(process, *request);
   if (request->may_block) {
     ++pool.blocked;
     // Those behind it must not wait for a worker that may never come back.

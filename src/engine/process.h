@@ -15,6 +15,7 @@
 #include "engine/spawner.h"
 #include "engine/streams.h"
 #include "inflight/stats.h"
+#include "inflight/trace.h"
 
 namespace inflight::engine {
 
@@ -30,6 +31,8 @@ struct Process {
   size_t inline_limit;    // bytes that the caller copies itself
   long spin;              // nanoseconds to look for an event before sleeping; 0: never
   inflight_stats* stats;  // null unless INFLIGHT_STATS is set
+  inflight_trace* trace;  // null unless INFLIGHT_TRACE is set
+  bool observed;          // one of the two is there
 
   sys::Spin look_for_pool;  // by the program's waits
   sys::Spin look_for_others;

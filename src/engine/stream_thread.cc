@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "engine/dispatch.h"
+#include "engine/observe.h"
 
 namespace inflight::engine {
 namespace {
@@ -115,6 +116,7 @@ bool StreamThread::post_positional(Request& request) {
   Streams& streams = process_.streams;
   streams.positional.remove(request);
   request.state = State::running;
+  observe_start(process_, request);
   ++streams.in_ring;
   fill_positional(*entry, request);
   return true;

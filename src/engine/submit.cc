@@ -9,6 +9,7 @@
 #include "engine/dispatch.h"
 #include "engine/inline_hint.h"
 #include "engine/inline_read.h"
+#include "engine/observe.h"
 
 namespace inflight::engine {
 namespace {
@@ -27,17 +28,6 @@ constexpr size_t kSmallRead = 16 * 1024;         // takes less than it costs to 
 constexpr int kCloseWaits = 100;
 constexpr long kCloseWaitMicroseconds = 50;
 constexpr uint64_t kByNumber = ~uint64_t{0};  // a FileKey's device, for files without identity
-
-inflight_counter counter_of(Operation operation) {
-  switch (operation) {
-    case Operation::read:
-      return INFLIGHT_READS;
-    case Operation::write:
-      return INFLIGHT_WRITES;
-    default:
-      return INFLIGHT_FSYNCS;
-  }
-}
 
 // Whether a file with no position says so: character devices and anonymous files come in both
 // kinds, and lseek(2) is wrong about eventfds.
@@ -144,6 +134,7 @@ Submitted try_start(Process& process, aiocb& block, Operation operation, const T
     }
     core::set_ticket(block, request->ticket());
     core::set_in_progress(block);
+    observe_submission(process, *request);
     if (error != 0) {
       end_request(process, *request, -error, effects);
       return Submitted::yes;
@@ -166,7 +157,6 @@ int start(Process& process, aiocb& block, Operation operation, Target& target,
     const int known = error != 0 ? error : foreseen_error(block, operation, target);
     const Submitted submitted =
         try_start(process, block, operation, target, notification, known, group, patient, effects);
-    if (submitted == Submitted::yes) count(process, counter_of(operation));
     if (submitted != Submitted::closing) return submitted == Submitted::yes ? 0 : EAGAIN;
     sys::nap(kCloseWaitMicroseconds);
     target = examine(block.aio_fildes, operation);
@@ -179,15 +169,14 @@ bool answered_inline(Process& process, aiocb& block, const Notification& notific
                      long& result) {
   core::set_ticket(block, 0);
   core::set_in_progress(block);  // others may look while the copy goes on
+  const uint64_t submitted = is_timed(process) ? detail::now() : 0;
   if (!read_inline(block.aio_fildes, const_cast<void*>(block.aio_buf), block.aio_nbytes,
                    block.aio_offset, result)) {
     return false;
   }
-  count(process, INFLIGHT_READS);
-  count(process, INFLIGHT_BY_INLINE);
-  count(process, INFLIGHT_SUCCEEDED);
+  const uint32_t span = observe_inline(process, block, submitted, result);
   core::settle(block, 0, result);
-  if (notification.kind != Notification::Kind::none) deliver_signal(process, notification);
+  if (notification.kind != Notification::Kind::none) deliver_signal(process, notification, span);
   return true;
 }
 

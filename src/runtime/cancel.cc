@@ -1,6 +1,7 @@
 // aio_cancel. Runs on the program's thread; requests are stopped under the process lock, and what
 // that causes is carried out afterwards.
 #include "engine/dispatch.h"
+#include "engine/probes.h"
 #include "engine/submit.h"
 #include "runtime/calls.h"
 #include "runtime/start.h"
@@ -50,9 +51,7 @@ void stop_all(Process& process, int fd, Tally& tally, Effects& effects) {
   }
 }
 
-}  // namespace
-
-int cancel(int fd, const aiocb* block) {
+int try_to_cancel(int fd, const aiocb* block) {
   if (sys::get_status_flags(fd) < 0) return -EBADF;
   if (block != nullptr && block->aio_fildes != fd) return -EINVAL;
   Process* process = started();
@@ -75,6 +74,14 @@ int cancel(int fd, const aiocb* block) {
     if (!tally.undecided) return tally.answer();
     sys::nap(kMomentMicroseconds);
   }
+}
+
+}  // namespace
+
+int cancel(int fd, const aiocb* block) {
+  const int answer = try_to_cancel(fd, block);
+  INFLIGHT_PROBE3(cancel, fd, block, answer);
+  return answer;
 }
 
 }  // namespace inflight::runtime

@@ -14,6 +14,8 @@ using engine::Choice;
 
 constexpr size_t kLongestPath = 4096;
 constexpr int kPagesPerPid = 100;
+constexpr long kDefaultSpans = 262'144;
+constexpr long kMostSpans = 1L << 24;
 
 // A line put together without stdio, which a handler may have interrupted.
 class Text {
@@ -83,6 +85,30 @@ Choice read_choice() {
   return Choice::automatic;
 }
 
+// Makes and maps DIRECTORY/PID-N.suffix, if the variable names a directory.
+void* open_page(const char* variable, const char* suffix, size_t bytes, pid_t pid, bool& reported) {
+  const char* directory = getenv(variable);
+  if (directory == nullptr || *directory == '\0') return nullptr;
+  for (int page = 1; page <= kPagesPerPid; ++page) {
+    Text path;
+    path.add(directory).add("/").add(pid).add("-").add(page).add(suffix);
+    bool exists;
+    void* memory = sys::create_shared_file(path.c_str(), bytes, exists);
+    if (memory != nullptr) return memory;
+    if (!exists) break;
+  }
+  report(reported, variable, directory, "a directory to write to, with room");
+  return nullptr;
+}
+
+template <size_t length>
+void copy_program(char (&program)[length]) {
+  char name[16] = {};
+  static_assert(length >= sizeof name);
+  sys::copy_name_of_this_thread(name);
+  memcpy(program, name, sizeof name);
+}
+
 }  // namespace
 
 Config read_config() {
@@ -105,27 +131,34 @@ Config read_config() {
 
 inflight_stats* open_statistics(pid_t pid) {
   static bool reported = false;
-  const char* directory = getenv("INFLIGHT_STATS");
-  if (directory == nullptr || *directory == '\0') return nullptr;
-  for (int page = 1; page <= kPagesPerPid; ++page) {
-    Text path;
-    path.add(directory).add("/").add(pid).add("-").add(page).add(".stats");
-    bool exists;
-    void* memory = sys::create_shared_file(path.c_str(), sizeof(inflight_stats), exists);
-    if (exists) continue;
-    if (memory == nullptr) break;
-    auto* stats = static_cast<inflight_stats*>(memory);
-    char name[16] = {};
-    sys::copy_name_of_this_thread(name);
-    memcpy(stats->program, name, sizeof name);
-    stats->counters = INFLIGHT_COUNTERS;
-    stats->shards = INFLIGHT_STATS_SHARDS;
-    stats->pid = pid;
-    std::atomic_ref<uint64_t>(stats->magic).store(INFLIGHT_STATS_MAGIC);
-    return stats;
-  }
-  report(reported, "INFLIGHT_STATS", directory, "a directory to write to");
-  return nullptr;
+  auto* stats = static_cast<inflight_stats*>(
+      open_page("INFLIGHT_STATS", ".stats", sizeof(inflight_stats), pid, reported));
+  if (stats == nullptr) return nullptr;
+  copy_program(stats->program);
+  stats->counters = INFLIGHT_COUNTERS;
+  stats->shards = INFLIGHT_STATS_SHARDS;
+  stats->pid = pid;
+  const char* times = getenv("INFLIGHT_STATS_TIMES");
+  stats->watchers = times != nullptr && strcmp(times, "1") == 0 ? 1 : 0;
+  std::atomic_ref<uint64_t>(stats->magic).store(INFLIGHT_STATS_MAGIC);
+  return stats;
+}
+
+inflight_trace* open_trace(pid_t pid) {
+  static bool reported = false;
+  static bool spans_reported = false;
+  long spans = kDefaultSpans;
+  read_number("INFLIGHT_TRACE_SPANS", kMostSpans, "a number up to 16777216", spans_reported, spans);
+  const size_t bytes = sizeof(inflight_trace) + static_cast<size_t>(spans) * sizeof(inflight_span);
+  auto* trace =
+      static_cast<inflight_trace*>(open_page("INFLIGHT_TRACE", ".trace", bytes, pid, reported));
+  if (trace == nullptr) return nullptr;
+  copy_program(trace->program);
+  trace->span_size = sizeof(inflight_span);
+  trace->pid = pid;
+  trace->capacity = static_cast<uint64_t>(spans);
+  std::atomic_ref<uint64_t>(trace->magic).store(INFLIGHT_TRACE_MAGIC);
+  return trace;
 }
 
 }  // namespace inflight::runtime

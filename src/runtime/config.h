@@ -18,5 +18,6 @@ Config read_config();
 
 // The page in the directory that INFLIGHT_STATS names; null when it is unset or cannot be made.
 inflight_stats* open_statistics(pid_t pid);
+inflight_trace* open_trace(pid_t pid);
 
 }  // namespace inflight::runtime

@@ -41,6 +41,8 @@ void configure(Process& process) {
   const int wish = wished_threads.load(std::memory_order_relaxed);
   process.pool.limit = config.threads > 0 ? config.threads : wish > 0 ? wish : default_limit();
   process.stats = open_statistics(process.pid);
+  process.trace = open_trace(process.pid);
+  process.observed = process.stats != nullptr || process.trace != nullptr;
 }
 
 }  // namespace

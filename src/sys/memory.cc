@@ -37,11 +37,15 @@ void* create_shared_file(const char* path, size_t bytes, bool& exists) {
   exists = fd == -EEXIST;
   if (fd < 0) return nullptr;
   void* pages = nullptr;
-  if (call(SYS_ftruncate, fd, static_cast<long>(bytes)) == 0) {
+  // With blocks: a page of a file that has none could not be written once the disk is full.
+  long sized = call(SYS_fallocate, fd, 0L, 0L, static_cast<long>(bytes));
+  if (sized == -EOPNOTSUPP) sized = call(SYS_ftruncate, fd, static_cast<long>(bytes));
+  if (sized == 0) {
     pages = map(bytes, MAP_SHARED, static_cast<int>(fd));
     if (pages != nullptr) call(SYS_madvise, pages, static_cast<long>(bytes), long{MADV_DONTFORK});
   }
   close(static_cast<int>(fd));
+  if (pages == nullptr) call(SYS_unlink, path);
   return pages;
 }
 
