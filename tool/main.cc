@@ -15,6 +15,7 @@
 #include "probe_command.h"
 #include "run_command.h"
 #include "stats_command.h"
+#include "top_command.h"
 #include "trace_command.h"
 
 namespace {
@@ -51,6 +52,16 @@ constexpr const char* kTraceFooter =
     "library is missing or cannot serve the program; 126 the program cannot be executed; 127 there "
     "is no such\nprogram; 2 the command line was wrong.\n\n"
     "Example: inflight trace -o trace.json --svg trace.svg fio --ioengine=posixaio job.fio";
+
+constexpr const char* kTopFooter =
+    "The process must have a statistics page: one that was started by inflight run --stats, or "
+    "with\n"
+    "INFLIGHT_STATS=DIRECTORY in its environment. Watching makes it note times, which costs it "
+    "some\n"
+    "fifty nanoseconds a request. On a terminal, q quits; elsewhere one look follows the other.\n\n"
+    "Exit code: 0 the user quit, or the process ended; 1 there is no such process, or it has no\n"
+    "page; 2 the command line was wrong.\n\n"
+    "Example: inflight top $(pidof fio)";
 
 constexpr const char* kProbeFooter =
     "Exit code: 0 everything could be found out; 1 no file could be made in one of the\n"
@@ -146,6 +157,17 @@ CLI::App* add_trace(CLI::App& app, tool::TraceOptions& options) {
   return trace;
 }
 
+CLI::App* add_top(CLI::App& app, tool::TopOptions& options) {
+  CLI::App* top = app.add_subcommand("top", "Watch a running process, once a second");
+  top->add_option("pid", options.pid, "the process")->required()->type_name("PID");
+  top->add_option("-n,--looks", options.looks, "end after so many seconds")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1'000'000));
+  top->add_flag("--json", options.json, "print one JSON document a line for each second");
+  top->footer(kTopFooter);
+  return top;
+}
+
 CLI::App* add_probe(CLI::App& app, tool::ProbeOptions& options) {
   CLI::App* probe = app.add_subcommand("probe", "Tell which engines work here, and why not");
   options.paths = {"."};
@@ -199,9 +221,11 @@ int run_tool(int argc, char** argv) {
   tool::CompareOptions compare_options;
   tool::ProbeOptions probe_options;
   tool::TraceOptions trace_options;
+  tool::TopOptions top_options;
   const CLI::App* run = add_run(app, run_options);
   const CLI::App* compare = add_compare(app, compare_options);
   const CLI::App* trace = add_trace(app, trace_options);
+  const CLI::App* top = add_top(app, top_options);
   const CLI::App* stats = add_stats(app, stats_options);
   const CLI::App* probe = add_probe(app, probe_options);
   std::vector<std::string> words(argv + 1, argv + argc);
@@ -214,6 +238,7 @@ int run_tool(int argc, char** argv) {
   }
   if (stats->parsed()) return tool::print_stats(stats_options);
   if (probe->parsed()) return tool::probe(probe_options);
+  if (top->parsed()) return tool::show_top(top_options);
   if (command.empty()) {
     const CLI::App* asked = compare->parsed() ? compare : trace->parsed() ? trace : run;
     throw tool::Failure(tool::kUsage,
