@@ -53,9 +53,9 @@ void StreamThread::run() {
     streams.has_timer = has_timer_;
   }
   use_ring_ = !streams.no_ring && ring_.open();
-  if (!use_ring_) {
+  {
     sys::Guard guard(process_.core.lock);
-    streams.no_ring = true;
+    (use_ring_ ? streams.had_ring : streams.no_ring) = true;
   }
   do {
     end_rest();

@@ -38,7 +38,8 @@ struct Streams {
   sys::FutexWord sync_done;
   bool wanted;  // a thread is asked of the spawner
   bool alive;
-  bool no_ring;  // tried, and refused
+  bool no_ring;   // tried, and refused
+  bool had_ring;  // one has been opened
   // Changes with all of the above, under the lock; the thread looks out for it without the lock.
   std::atomic<uint32_t> news;
   sys::Spin look;

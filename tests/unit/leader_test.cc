@@ -101,21 +101,27 @@ TEST_F(Leader, ASecondRequestIsTakenToo) {
   EXPECT_EQ(ssize_t{kSize}, support::result_of(one));
 }
 
+// The engine's own thread may be quicker, if this one is held up between its two calls: then it was
+// no leader, and tries again.
 TEST_F(Leader, AWaitThatWasInterruptedSaysSoAndTheRequestGoesOn) {
   struct sigaction action {};
   action.sa_handler = on_signal;
   sigaction(SIGUSR1, &action, nullptr);
-  struct aiocb request = direct_read();
-  const struct aiocb* list[] = {&request};
-  interrupts = true;
-  ASSERT_EQ(0, aio_read(&request));
-  const int result = aio_suspend(list, 1, nullptr);
-  const int error = errno;
-  interrupts = false;
-  EXPECT_EQ(-1, result);
-  EXPECT_EQ(EINTR, error);
+  for (int tries = 0; tries < kRounds && handled == 0; ++tries) {
+    struct aiocb request = direct_read();
+    const struct aiocb* list[] = {&request};
+    interrupts = true;
+    ASSERT_EQ(0, aio_read(&request));
+    const int result = aio_suspend(list, 1, nullptr);
+    const int error = errno;
+    interrupts = false;
+    EXPECT_EQ(handled == 0 ? 0 : -1, result);
+    if (result != 0) {
+      EXPECT_EQ(EINTR, error);
+    }
+    EXPECT_EQ(ssize_t{kSize}, support::result_of(request));
+  }
   EXPECT_EQ(1, handled);
-  EXPECT_EQ(ssize_t{kSize}, support::result_of(request));
 }
 
 TEST_F(Leader, AHandlerWithRestartDoesNotEndTheWait) {
@@ -123,13 +129,16 @@ TEST_F(Leader, AHandlerWithRestartDoesNotEndTheWait) {
   action.sa_handler = on_signal;
   action.sa_flags = SA_RESTART;
   sigaction(SIGUSR1, &action, nullptr);
-  struct aiocb request = direct_read();
-  const struct aiocb* list[] = {&request};
-  interrupts = true;
-  ASSERT_EQ(0, aio_read(&request));
-  EXPECT_EQ(0, aio_suspend(list, 1, nullptr)) << strerror(errno);
-  EXPECT_EQ(ssize_t{kSize}, aio_return(&request));
-  EXPECT_EQ(1, handled);
+  for (int tries = 0; tries < kRounds && handled == 0; ++tries) {
+    struct aiocb request = direct_read();
+    const struct aiocb* list[] = {&request};
+    interrupts = true;
+    ASSERT_EQ(0, aio_read(&request));
+    EXPECT_EQ(0, aio_suspend(list, 1, nullptr)) << strerror(errno);
+    interrupts = false;
+    EXPECT_EQ(ssize_t{kSize}, aio_return(&request));
+  }
+  EXPECT_LE(1, handled);
 }
 
 }  // namespace
