@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "failure.h"
@@ -22,8 +21,6 @@
 namespace tool {
 
 namespace {
-
-namespace fs = std::filesystem;
 
 struct Figure {
   const char* name;  // in JSON

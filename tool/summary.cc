@@ -91,6 +91,7 @@ void print_errors(FILE* stream, const Errors& errors) {
 
 std::vector<uint64_t> depths_of(const std::vector<Sample>& samples) {
   std::vector<uint64_t> depths;
+  depths.reserve(samples.size());
   for (const Sample& sample : samples) depths.push_back(sample.outstanding);
   return depths;
 }

@@ -90,15 +90,16 @@ struct inflight_stats {
 
 /* Eight buckets for each power of two: a bucket is at most an eighth wider than its begin. */
 static inline uint64_t inflight_bucket_begin(uint32_t bucket) {
-  return bucket < 8 ? bucket : (uint64_t)(8 + bucket % 8) << (bucket / 8 - 1);
+  const uint64_t step = 8 + bucket % 8;
+  return bucket < 8 ? bucket : step << (bucket / 8 - 1);
 }
 
 static inline uint32_t inflight_bucket_of(uint64_t nanoseconds) {
-  uint32_t magnitude, bucket;
-  if (nanoseconds < 8) return (uint32_t)nanoseconds;
-  magnitude = 63 - (uint32_t)__builtin_clzll(nanoseconds);
-  bucket = (magnitude - 2) * 8 + (uint32_t)(nanoseconds >> (magnitude - 3)) % 8;
-  return bucket < INFLIGHT_STATS_BUCKETS ? bucket : INFLIGHT_STATS_BUCKETS - 1;
+  /* The power of two below the time, 3 at least, and the three binary digits behind it. */
+  const int magnitude = 63 - __builtin_clzll(nanoseconds | 8);
+  const uint64_t bucket = (nanoseconds >> (magnitude - 3)) % 8 + 8U * (magnitude - 2U);
+  if (nanoseconds < 8) return nanoseconds & 7;
+  return bucket < INFLIGHT_STATS_BUCKETS ? bucket & 0xffff : INFLIGHT_STATS_BUCKETS - 1;
 }
 
 #ifdef __cplusplus
