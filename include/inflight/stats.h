@@ -94,12 +94,11 @@ static inline uint64_t inflight_bucket_begin(uint32_t bucket) {
   return bucket < 8 ? bucket : step << (bucket / 8 - 1);
 }
 
-static inline uint32_t inflight_bucket_of(uint64_t nanoseconds) {
-  /* The power of two below the time, 3 at least, and the three binary digits behind it. */
-  const int magnitude = 63 - __builtin_clzll(nanoseconds | 8);
-  const uint64_t bucket = (nanoseconds >> (magnitude - 3)) % 8 + 8U * (magnitude - 2U);
-  if (nanoseconds < 8) return nanoseconds & 7;
-  return bucket < INFLIGHT_STATS_BUCKETS ? bucket & 0xffff : INFLIGHT_STATS_BUCKETS - 1;
+static inline uint64_t inflight_bucket_of(uint64_t nanoseconds) {
+  uint64_t shift = 0, bucket;
+  while (nanoseconds >> shift >= 16) ++shift;
+  bucket = 8 * shift + (nanoseconds >> shift);
+  return bucket < INFLIGHT_STATS_BUCKETS ? bucket : INFLIGHT_STATS_BUCKETS - 1;
 }
 
 #ifdef __cplusplus
