@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "check_command.h"
 #include "compare_command.h"
 #include "failure.h"
 #include "probe_command.h"
@@ -52,6 +53,18 @@ constexpr const char* kTraceFooter =
     "library is missing or cannot serve the program; 126 the program cannot be executed; 127 there "
     "is no such\nprogram; 2 the command line was wrong.\n\n"
     "Example: inflight trace -o trace.json --svg trace.svg fio --ioengine=posixaio job.fio";
+
+constexpr const char* kCheckFooter =
+    "Found are: blocks moved, freed, changed or used again while their request is in progress, "
+    "blocks\n"
+    "and buffers in a function that has returned, aio_return too early or twice, results that "
+    "nobody\n"
+    "asked for, requests that nobody waited for. Compile with -g for the names of lines.\n\n"
+    "Exit code: the program's own, or 1 if that is 0 and something was found; 125 a library is\n"
+    "missing or cannot serve the program; 126 the program cannot be executed; 127 there is no "
+    "such\n"
+    "program; 2 the command line was wrong.\n\n"
+    "Example: inflight check ./program";
 
 constexpr const char* kTopFooter =
     "The process must have a statistics page: one that was started by inflight run --stats, or "
@@ -157,6 +170,21 @@ CLI::App* add_trace(CLI::App& app, tool::TraceOptions& options) {
   return trace;
 }
 
+CLI::App* add_check(CLI::App& app, tool::CheckOptions& options) {
+  CLI::App* check = app.add_subcommand("check", "Find out what a program does wrong with AIO");
+  check->add_option("--engine", options.engine, "sets INFLIGHT_ENGINE")
+      ->type_name("ENGINE")
+      ->check(CLI::IsMember({"auto", "uring", "kaio", "threads"}));
+  check
+      ->add_option("--library", options.library,
+                   "preload this library, not the one next to the tool")
+      ->type_name("FILE");
+  check->add_flag("--json", options.json, "print JSON");
+  check->formatter(std::make_shared<RunFormatter>());
+  check->footer(kCheckFooter);
+  return check;
+}
+
 CLI::App* add_top(CLI::App& app, tool::TopOptions& options) {
   CLI::App* top = app.add_subcommand("top", "Watch a running process, once a second");
   top->add_option("pid", options.pid, "the process")->required()->type_name("PID");
@@ -196,7 +224,7 @@ size_t find_program(const CLI::App& run, std::vector<std::string>& words) {
 
 // Cuts the program's own command line off the words, for the subcommands that run one.
 std::vector<std::string> cut_program(const CLI::App& app, std::vector<std::string>& words) {
-  for (const char* name : {"run", "compare", "trace"}) {
+  for (const char* name : {"run", "compare", "trace", "check"}) {
     if (words.empty() || words[0] != name) continue;
     const auto program =
         words.begin() + static_cast<ptrdiff_t>(find_program(*app.get_subcommand(name), words));
@@ -222,9 +250,11 @@ int run_tool(int argc, char** argv) {
   tool::ProbeOptions probe_options;
   tool::TraceOptions trace_options;
   tool::TopOptions top_options;
-  const CLI::App* run = add_run(app, run_options);
+  tool::CheckOptions check_options;
+  add_run(app, run_options);
   const CLI::App* compare = add_compare(app, compare_options);
   const CLI::App* trace = add_trace(app, trace_options);
+  const CLI::App* check = add_check(app, check_options);
   const CLI::App* top = add_top(app, top_options);
   const CLI::App* stats = add_stats(app, stats_options);
   const CLI::App* probe = add_probe(app, probe_options);
@@ -240,13 +270,16 @@ int run_tool(int argc, char** argv) {
   if (probe->parsed()) return tool::probe(probe_options);
   if (top->parsed()) return tool::show_top(top_options);
   if (command.empty()) {
-    const CLI::App* asked = compare->parsed() ? compare : trace->parsed() ? trace : run;
-    throw tool::Failure(tool::kUsage,
-                        fmt::format("which program? (see inflight {} --help)", asked->get_name()));
+    for (const CLI::App* asked : app.get_subcommands()) {
+      throw tool::Failure(
+          tool::kUsage, fmt::format("which program? (see inflight {} --help)", asked->get_name()));
+    }
   }
-  run_options.command = compare_options.command = trace_options.command = command;
+  run_options.command = compare_options.command = command;
+  trace_options.command = check_options.command = command;
   if (compare->parsed()) return tool::compare_program(compare_options);
   if (trace->parsed()) tool::trace_program(trace_options);
+  if (check->parsed()) tool::check_program(check_options);
   tool::run_program(run_options);
 }
 

@@ -26,11 +26,11 @@ _inflight() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} begin
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    mapfile -t COMPREPLY < <(compgen -W "run compare top trace stats probe --help --version" -- "$word")
+    mapfile -t COMPREPLY < <(compgen -W "run compare top trace check stats probe --help --version" -- "$word")
     return
   fi
   case ${COMP_WORDS[1]} in
-    run | compare | trace)
+    run | compare | trace | check)
       begin=$(_inflight_program)
       if [[ -n $begin ]] && declare -F _command_offset >/dev/null; then
         _command_offset "$begin"
@@ -59,6 +59,7 @@ _inflight() {
     compare) options="--rounds --engine --library --json --show-output --help" ;;
     top) options="--looks --json --help" ;;
     trace) options="--output --svg --spans --engine --library --help" ;;
+    check) options="--engine --library --json --help" ;;
     stats) options="--json --each --help" ;;
     probe) options="--json --help" ;;
     *) return ;;
@@ -68,7 +69,7 @@ _inflight() {
     return
   fi
   case ${COMP_WORDS[1]} in
-    run | compare | trace) mapfile -t COMPREPLY < <(compgen -c -- "$word") ;;
+    run | compare | trace | check) mapfile -t COMPREPLY < <(compgen -c -- "$word") ;;
     top) mapfile -t COMPREPLY < <(compgen -W "$(cd /proc && printf '%s\n' [0-9]*)" -- "$word") ;;
     stats | probe) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
   esac

@@ -1,0 +1,142 @@
+// The findings are lines of JSON in a file (tool/check); here they become text, with the names of
+// functions and lines where addr2line(1) is there to tell them.
+#include "check_command.h"
+
+#include <fmt/format.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "failure.h"
+#include "library.h"
+#include "page_directory.h"
+#include "program.h"
+#include "supervised_run.h"
+
+namespace tool {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string quoted_for_shell(const std::string& text) {
+  std::string result = "'";
+  for (const char c : text) result += c == '\'' ? "'\\''" : std::string(1, c);
+  return result + "'";
+}
+
+// "function at file:line", or an empty string.
+std::string line_of(const std::string& module, uint64_t offset) {
+  static std::map<std::pair<std::string, uint64_t>, std::string> known;
+  const auto [place, is_new] = known.try_emplace({module, offset});
+  if (!is_new) return place->second;
+  const std::string command =
+      fmt::format("addr2line -Cfpe {} {:#x} 2>/dev/null", quoted_for_shell(module), offset);
+  std::FILE* pipe = popen(command.c_str(), "r");
+  if (pipe == nullptr) return {};
+  char line[1024] = {};
+  const bool answered = std::fgets(line, sizeof line, pipe) != nullptr;
+  pclose(pipe);
+  std::string text = answered ? line : "";
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  if (text.find("??") != std::string::npos) text.clear();
+  return place->second = text;
+}
+
+void name_frames(Json& stack) {
+  for (Json& frame : stack) {
+    const std::string line = line_of(frame["module"], frame["offset"]);
+    if (!line.empty()) frame["source"] = line;
+  }
+}
+
+std::vector<Json> read_findings(const std::string& path) {
+  std::vector<Json> findings;
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
+    Json entry = Json::parse(line, nullptr, false);
+    if (entry.is_discarded()) continue;
+    if (entry.contains("repeated")) {
+      for (Json& finding : findings) {
+        const bool same = finding["finding"] == entry["finding"] && finding["pid"] == entry["pid"];
+        if (same) finding["repeated"] = entry["repeated"];
+      }
+      continue;
+    }
+    name_frames(entry["submitted"]);
+    name_frames(entry["found"]);
+    findings.push_back(std::move(entry));
+  }
+  return findings;
+}
+
+void print_stack(const char* title, const Json& stack) {
+  if (stack.empty()) return;
+  fmt::print(stderr, "   {}\n", title);
+  for (const Json& frame : stack) {
+    const auto module = frame["module"].get<std::string>();
+    const auto function = frame["function"].get<std::string>();
+    const std::string name = frame.contains("source")
+                                 ? frame["source"].get<std::string>()
+                                 : fmt::format("{} at {}+{:#x}", function.empty() ? "?" : function,
+                                               module, frame["offset"].get<uint64_t>());
+    fmt::print(stderr, "     {}\n", name);
+  }
+}
+
+void print_findings(const std::vector<Json>& findings) {
+  for (const Json& finding : findings) {
+    fmt::print(stderr, "{}: {}\n", finding["kind"].get<std::string>(),
+               finding["what"].get<std::string>());
+    fmt::print(stderr, "   process {}, descriptor {}, {} bytes at {}\n", finding["pid"].get<int>(),
+               finding["descriptor"].get<int>(), finding["length"].get<uint64_t>(),
+               finding["offset"].get<int64_t>());
+    print_stack("submitted by", finding["submitted"]);
+    print_stack("found at", finding["found"]);
+    if (finding.contains("repeated")) {
+      fmt::print(stderr, "   and {} more times\n", finding["repeated"].get<uint64_t>());
+    }
+    fmt::print(stderr, "\n");
+  }
+  fmt::print(stderr, "inflight check: {} finding{}\n", findings.size(),
+             findings.size() == 1 ? "" : "s");
+}
+
+int run_and_print(const CheckOptions& options, const std::string& preload) {
+  const PageDirectory pages;
+  const std::string log = pages.path() + "/findings";
+  Supervision supervision{
+      options.command,
+      {{"LD_PRELOAD", preload}, {"INFLIGHT_CHECK_LOG", log}, {"INFLIGHT_STATS", pages.path()}},
+      {}};
+  if (!options.engine.empty())
+    supervision.variables.emplace_back("INFLIGHT_ENGINE", options.engine);
+  const int status = run_supervised(supervision);
+  const std::vector<Json> findings = read_findings(log);
+  if (options.json) {
+    const auto replace = Json::error_handler_t::replace;
+    fmt::print(stderr, "{}\n", Json{{"findings", findings}}.dump(2, ' ', false, replace));
+  } else {
+    print_findings(findings);
+    if (pages.read().empty()) {
+      fmt::print(stderr, "inflight check: the program made no asynchronous request\n");
+    }
+  }
+  return status == 0 && !findings.empty() ? W_EXITCODE(kNothingRead, 0) : status;
+}
+
+}  // namespace
+
+void check_program(const CheckOptions& options) {
+  const std::string preload = check_library() + ":" + preload_list(options.library);
+  demand_servable(options.command[0]);
+  end_like(run_and_print(options, preload));
+}
+
+}  // namespace tool
