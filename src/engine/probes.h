@@ -12,7 +12,7 @@
 // sigev_value. After `complete` the block's memory is the program's again.
 #pragma once
 
-#if __has_include(<sys/sdt.h>)
+#if __has_include(<sys/sdt.h>) && !defined(INFLIGHT_UNOBSERVED)
 #include <sys/sdt.h>
 #define INFLIGHT_PROBE2(name, a, b) DTRACE_PROBE2(inflight, name, a, b)
 #define INFLIGHT_PROBE3(name, a, b, c) DTRACE_PROBE3(inflight, name, a, b, c)
