@@ -19,8 +19,12 @@
 #define INFLIGHT_PROBE4(name, a, b, c, d) DTRACE_PROBE4(inflight, name, a, b, c, d)
 #define INFLIGHT_PROBE5(name, a, b, c, d, e) DTRACE_PROBE5(inflight, name, a, b, c, d, e)
 #else
-#define INFLIGHT_PROBE2(name, a, b) static_cast<void>(0)
-#define INFLIGHT_PROBE3(name, a, b, c) static_cast<void>(0)
-#define INFLIGHT_PROBE4(name, a, b, c, d) static_cast<void>(0)
-#define INFLIGHT_PROBE5(name, a, b, c, d, e) static_cast<void>(0)
+namespace inflight::engine {
+template <class... Arguments>
+constexpr void no_probe(const Arguments&...) {}
+}  // namespace inflight::engine
+#define INFLIGHT_PROBE2(name, a, b) inflight::engine::no_probe(a, b)
+#define INFLIGHT_PROBE3(name, a, b, c) inflight::engine::no_probe(a, b, c)
+#define INFLIGHT_PROBE4(name, a, b, c, d) inflight::engine::no_probe(a, b, c, d)
+#define INFLIGHT_PROBE5(name, a, b, c, d, e) inflight::engine::no_probe(a, b, c, d, e)
 #endif
