@@ -12,6 +12,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 
 #include "failure.h"
 #include "library.h"
@@ -111,13 +112,11 @@ void print_findings(const std::vector<Json>& findings) {
 int run_and_print(const CheckOptions& options, const std::string& preload) {
   const PageDirectory pages;
   const std::string log = pages.path() + "/findings";
-  Supervision supervision{
+  Launch launch{
       options.command,
-      {{"LD_PRELOAD", preload}, {"INFLIGHT_CHECK_LOG", log}, {"INFLIGHT_STATS", pages.path()}},
-      {}};
-  if (!options.engine.empty())
-    supervision.variables.emplace_back("INFLIGHT_ENGINE", options.engine);
-  const int status = run_supervised(supervision);
+      {{"LD_PRELOAD", preload}, {"INFLIGHT_CHECK_LOG", log}, {"INFLIGHT_STATS", pages.path()}}};
+  if (!options.engine.empty()) launch.variables.emplace_back("INFLIGHT_ENGINE", options.engine);
+  const int status = run_supervised({std::move(launch), {}});
   const std::vector<Json> findings = read_findings(log);
   if (options.json) {
     const auto replace = Json::error_handler_t::replace;

@@ -82,7 +82,7 @@ struct Comparison {
 Comparison measure(const CompareOptions& options) {
   demand_servable(options.command[0]);
   const PageDirectory pages;
-  Launch on_glibc{options.command, {}, options.show_output};
+  const Launch on_glibc{options.command, {}};
   Launch on_inflight = on_glibc;
   on_inflight.variables = {{"LD_PRELOAD", preload_list(options.library)},
                            {"INFLIGHT_STATS", pages.path()}};
@@ -91,10 +91,10 @@ Comparison measure(const CompareOptions& options) {
   Comparison comparison;
   for (int round = 0; round < options.rounds; ++round) {
     show_progress(2 * round, 2 * options.rounds);
-    comparison.glibc.push_back(run_measured(on_glibc));
+    comparison.glibc.push_back(run_measured(on_glibc, options.show_output));
     demand_success(comparison.glibc.back(), "glibc");
     show_progress(2 * round + 1, 2 * options.rounds);
-    comparison.inflight.push_back(run_measured(on_inflight));
+    comparison.inflight.push_back(run_measured(on_inflight, options.show_output));
     demand_success(comparison.inflight.back(), "inflight");
   }
   show_progress(2 * options.rounds, 2 * options.rounds);

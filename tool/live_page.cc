@@ -19,17 +19,31 @@ namespace tool {
 
 namespace {
 
+// The process's number as it knows it itself, which is what its page says.
+int32_t own_number(pid_t pid) {
+  std::ifstream status(fmt::format("/proc/{}/status", pid));
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("NSpid:")) return std::stoi(line.substr(line.find_last_of(" \t")));
+  }
+  return pid;
+}
+
+// A forked process has its parent's page mapped as well; only one with its own number counts.
 std::string find_page(pid_t pid) {
   std::ifstream maps(fmt::format("/proc/{}/maps", pid));
   if (!maps) {
     throw Failure(kNothingRead, fmt::format("process {}: {}", pid,
                                             errno == ENOENT ? "there is none" : strerror(errno)));
   }
+  const std::string own = fmt::format("/{}-", own_number(pid));
+  std::string found;
   for (std::string line; std::getline(maps, line);) {
     const size_t path = line.find('/');
-    if (path != std::string::npos && line.ends_with(".stats")) return line.substr(path);
+    if (path == std::string::npos || !line.ends_with(".stats")) continue;
+    if (line.compare(line.rfind('/'), own.size(), own) == 0) found = line.substr(path);
   }
   if (maps.bad()) throw Failure(kNothingRead, fmt::format("process {}: {}", pid, strerror(errno)));
+  if (!found.empty()) return found;
   throw Failure(kNothingRead,
                 fmt::format("process {} has no statistics page: either it has made no asynchronous "
                             "request yet, or it was started without one (inflight run --stats, or "

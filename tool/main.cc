@@ -93,6 +93,17 @@ CLI::App* add_stats(CLI::App& app, tool::StatsOptions& options) {
   return stats;
 }
 
+void add_engine(CLI::App& subcommand, std::string& engine) {
+  subcommand.add_option("--engine", engine, "sets INFLIGHT_ENGINE")
+      ->type_name("ENGINE")
+      ->check(CLI::IsMember({"auto", "uring", "kaio", "threads"}));
+}
+
+void add_library(CLI::App& subcommand, std::string& library) {
+  subcommand.add_option("--library", library, "preload this library, not the one next to the tool")
+      ->type_name("FILE");
+}
+
 // PROGRAM is cut off before CLI11 sees it, so its own usage line would not name it.
 class RunFormatter : public CLI::Formatter {
  public:
@@ -103,9 +114,7 @@ class RunFormatter : public CLI::Formatter {
 
 CLI::App* add_run(CLI::App& app, tool::RunOptions& options) {
   CLI::App* run = app.add_subcommand("run", "Run a program on inflight (by LD_PRELOAD)");
-  run->add_option("--engine", options.engine, "sets INFLIGHT_ENGINE")
-      ->type_name("ENGINE")
-      ->check(CLI::IsMember({"auto", "uring", "kaio", "threads"}));
+  add_engine(*run, options.engine);
   run->add_flag("--stats", options.stats, "print a summary to standard error at the end");
   run->add_flag("--json", options.json, "with --stats: as JSON");
   run->add_option("--pages", options.pages, "leave the counters there, for inflight stats")
@@ -114,9 +123,7 @@ CLI::App* add_run(CLI::App& app, tool::RunOptions& options) {
   run->add_option("--threads", options.threads, "sets INFLIGHT_THREADS")
       ->type_name("N")
       ->check(CLI::Range(1, 1024));
-  run->add_option("--library", options.library,
-                  "preload this library, not the one next to the tool")
-      ->type_name("FILE");
+  add_library(*run, options.library);
   run->formatter(std::make_shared<RunFormatter>());
   run->footer(kRunFooter);
   return run;
@@ -128,13 +135,8 @@ CLI::App* add_compare(CLI::App& app, tool::CompareOptions& options) {
   compare->add_option("-n,--rounds", options.rounds, "runs on each, 5 if not given")
       ->type_name("N")
       ->check(CLI::Range(1, 1000));
-  compare->add_option("--engine", options.engine, "sets INFLIGHT_ENGINE")
-      ->type_name("ENGINE")
-      ->check(CLI::IsMember({"auto", "uring", "kaio", "threads"}));
-  compare
-      ->add_option("--library", options.library,
-                   "preload this library, not the one next to the tool")
-      ->type_name("FILE");
+  add_engine(*compare, options.engine);
+  add_library(*compare, options.library);
   compare->add_flag("--json", options.json, "print JSON");
   compare->add_flag("--show-output", options.show_output, "do not drop the program's output");
   compare->formatter(std::make_shared<RunFormatter>());
@@ -153,13 +155,8 @@ CLI::App* add_trace(CLI::App& app, tool::TraceOptions& options) {
                    "requests to keep of each process, 262144 if not given")
       ->type_name("N")
       ->check(CLI::Range(1, 1 << 24));
-  trace->add_option("--engine", options.engine, "sets INFLIGHT_ENGINE")
-      ->type_name("ENGINE")
-      ->check(CLI::IsMember({"auto", "uring", "kaio", "threads"}));
-  trace
-      ->add_option("--library", options.library,
-                   "preload this library, not the one next to the tool")
-      ->type_name("FILE");
+  add_engine(*trace, options.engine);
+  add_library(*trace, options.library);
   trace->callback([output, trace] {
     if (output->empty() && trace->get_option("--svg")->empty()) {
       throw CLI::RequiredError("--output or --svg");
@@ -172,13 +169,8 @@ CLI::App* add_trace(CLI::App& app, tool::TraceOptions& options) {
 
 CLI::App* add_check(CLI::App& app, tool::CheckOptions& options) {
   CLI::App* check = app.add_subcommand("check", "Find out what a program does wrong with AIO");
-  check->add_option("--engine", options.engine, "sets INFLIGHT_ENGINE")
-      ->type_name("ENGINE")
-      ->check(CLI::IsMember({"auto", "uring", "kaio", "threads"}));
-  check
-      ->add_option("--library", options.library,
-                   "preload this library, not the one next to the tool")
-      ->type_name("FILE");
+  add_engine(*check, options.engine);
+  add_library(*check, options.library);
   check->add_flag("--json", options.json, "print JSON");
   check->formatter(std::make_shared<RunFormatter>());
   check->footer(kCheckFooter);

@@ -1,9 +1,7 @@
 // One run of a program, and what the kernel says that it took.
 #pragma once
 
-#include <string>
-#include <utility>
-#include <vector>
+#include "child_program.h"
 
 namespace tool {
 
@@ -15,14 +13,9 @@ struct Run {
   int status = 0;          // as of waitpid(2)
 };
 
-struct Launch {
-  std::vector<std::string> command;
-  std::vector<std::pair<std::string, std::string>> variables;  // set on top of ours
-  bool show_output = false;                                    // else it goes nowhere
-};
-
 // Runs the program to its end. A Failure when it cannot be started at all. Interrupts from the
-// terminal reach the program, and end the tool when it has ended.
-Run run_measured(const Launch& launch);
+// terminal reach the program, and end the tool when it has ended. What it prints goes nowhere,
+// unless it is to be shown.
+Run run_measured(const Launch& launch, bool show_output);
 
 }  // namespace tool

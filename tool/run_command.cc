@@ -5,10 +5,10 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <system_error>
+#include <utility>
 
 #include "failure.h"
 #include "library.h"
@@ -40,21 +40,14 @@ std::string stats_directory(const std::string& name) {
   return path;
 }
 
-void set_variable(const char* name, const std::string& value) {
-  if (setenv(name, value.c_str(), 1) != 0) {
-    throw Failure(kCannotPrepare, fmt::format("cannot set {}: {}", name, std::strerror(errno)));
-  }
-}
-
 // The program's status. The summary goes to standard error: standard output is the program's.
-int run_with_summary(const RunOptions& options, const std::string& preload) {
+int run_with_summary(const RunOptions& options, Launch launch) {
   const PageDirectory pages;
+  launch.variables.emplace_back("INFLIGHT_STATS", pages.path());
+  launch.variables.emplace_back("INFLIGHT_STATS_TIMES", "1");
   std::vector<Sample> samples;
   const auto look = [&] { samples.push_back(sample_of(add_up(pages.read()).counts)); };
-  const int status = run_supervised(
-      {options.command,
-       {{"LD_PRELOAD", preload}, {"INFLIGHT_STATS", pages.path()}, {"INFLIGHT_STATS_TIMES", "1"}},
-       look});
+  const int status = run_supervised({std::move(launch), look});
   const std::vector<Page> last = pages.read();
   if (options.json) {
     print_summary_json(stderr, add_up(last), samples);
@@ -69,23 +62,15 @@ int run_with_summary(const RunOptions& options, const std::string& preload) {
 }  // namespace
 
 void run_program(const RunOptions& options) {
-  const std::string preload = preload_list(options.library);
+  Launch launch{options.command, {{"LD_PRELOAD", preload_list(options.library)}}};
   demand_servable(options.command[0]);
-  if (!options.pages.empty()) set_variable("INFLIGHT_STATS", stats_directory(options.pages));
-  if (!options.engine.empty()) set_variable("INFLIGHT_ENGINE", options.engine);
-  if (!options.threads.empty()) set_variable("INFLIGHT_THREADS", options.threads);
-  if (options.stats) end_like(run_with_summary(options, preload));
-  set_variable("LD_PRELOAD", preload);
-
-  std::vector<char*> arguments;
-  for (const std::string& argument : options.command) {
-    arguments.push_back(const_cast<char*>(argument.c_str()));
+  if (!options.engine.empty()) launch.variables.emplace_back("INFLIGHT_ENGINE", options.engine);
+  if (!options.threads.empty()) launch.variables.emplace_back("INFLIGHT_THREADS", options.threads);
+  if (options.stats) end_like(run_with_summary(options, std::move(launch)));
+  if (!options.pages.empty()) {
+    launch.variables.emplace_back("INFLIGHT_STATS", stats_directory(options.pages));
   }
-  arguments.push_back(nullptr);
-  execvp(arguments[0], arguments.data());
-  const int error = errno;
-  throw Failure(error == ENOENT ? kNotFound : kCannotExecute,
-                fmt::format("cannot run {}: {}", options.command[0], std::strerror(error)));
+  fail_to_start(options.command[0], become(launch));
 }
 
 }  // namespace tool

@@ -2,16 +2,14 @@
 #pragma once
 
 #include <functional>
-#include <string>
-#include <utility>
-#include <vector>
+
+#include "child_program.h"
 
 namespace tool {
 
 struct Supervision {
-  std::vector<std::string> command;
-  std::vector<std::pair<std::string, std::string>> variables;  // set on top of ours
-  std::function<void()> tick;                                  // called every tenth of a second
+  Launch launch;
+  std::function<void()> tick;  // called every tenth of a second
 };
 
 // Runs the program to its end, and hands on the signals that ask a program to end or to look up

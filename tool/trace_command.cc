@@ -10,6 +10,7 @@
 #include <cstring>
 #include <memory>
 #include <system_error>
+#include <utility>
 
 #include "failure.h"
 #include "library.h"
@@ -76,14 +77,12 @@ int run_and_write(const TraceOptions& options, const std::string& preload) {
   Output json(options.output, write_trace_json);
   Output svg(options.svg, write_trace_svg);
   const PageDirectory pages;
-  Supervision supervision{options.command,
-                          {{"LD_PRELOAD", preload},
-                           {"INFLIGHT_TRACE", pages.path()},
-                           {"INFLIGHT_TRACE_SPANS", options.spans}},
-                          {}};
-  if (!options.engine.empty())
-    supervision.variables.emplace_back("INFLIGHT_ENGINE", options.engine);
-  const int status = run_supervised(supervision);
+  Launch launch{options.command,
+                {{"LD_PRELOAD", preload},
+                 {"INFLIGHT_TRACE", pages.path()},
+                 {"INFLIGHT_TRACE_SPANS", options.spans}}};
+  if (!options.engine.empty()) launch.variables.emplace_back("INFLIGHT_ENGINE", options.engine);
+  const int status = run_supervised({std::move(launch), {}});
   const std::vector<Trace> traces = read_traces(pages.path());
   json.write(traces);
   svg.write(traces);

@@ -56,8 +56,9 @@ enum inflight_counter {
   INFLIGHT_COUNTERS         /* how many there are; keep last */
 };
 
-/* A request's time: until an engine or a worker began with it, and from then to its end. What is
- * answered at once, and a stream that was waited for, has no second part. */
+/* A request's time: until an engine or a worker began with it, and from then to its end. A read
+ * that is answered within the call has service only; a stream that was waited for, and what was
+ * cancelled before anybody began with it, waiting only. */
 enum inflight_phase { INFLIGHT_WAITING, INFLIGHT_SERVICE, INFLIGHT_PHASES };
 
 enum inflight_operation { INFLIGHT_READ, INFLIGHT_WRITE, INFLIGHT_SYNC, INFLIGHT_OPERATIONS };

@@ -50,8 +50,9 @@ inflight_descriptor* entry_of(inflight_stats& stats, int fd) {
 }
 
 void count_submission(const Process& process, int fd) {
-  if (process.stats == nullptr) return;
-  if (inflight_descriptor* entry = entry_of(*process.stats, fd)) add(entry->submitted, 1);
+  inflight_stats* stats = process.statistics();
+  if (stats == nullptr) return;
+  if (inflight_descriptor* entry = entry_of(*stats, fd)) add(entry->submitted, 1);
 }
 
 void count_end(const Process& process, const Ended& request) {
@@ -116,12 +117,15 @@ void submitted(const Process& process, core::Request& request) {
 
 uint32_t ended(const Process& process, const Ended& request) {
   count_end(process, request);
-  // A request that was made before somebody came to watch has no time.
-  if (request.submitted == 0 || !is_timed(process)) return 0;
+  // A request that was made before somebody came to watch has no time. One that was made while
+  // somebody watched is noted though nobody does any more: it would seem outstanding for ever.
+  if (request.submitted == 0) return 0;
   const uint64_t finished = now();
   const uint64_t started = request.started != 0 ? request.started : finished;
-  if (process.stats != nullptr) note_times(*process.stats, request, started, finished);
-  return process.trace == nullptr ? 0 : write_span(*process.trace, request, started, finished);
+  inflight_stats* stats = process.statistics();
+  inflight_trace* trace = process.spans();
+  if (stats != nullptr) note_times(*stats, request, started, finished);
+  return trace == nullptr ? 0 : write_span(*trace, request, started, finished);
 }
 
 uint32_t answered(const Process& process, const aiocb& block, uint64_t submitted, ssize_t result) {
@@ -133,8 +137,8 @@ uint32_t answered(const Process& process, const aiocb& block, uint64_t submitted
 }
 
 void notified(const Process& process, uint32_t span) {
-  if (process.trace == nullptr || span == 0) return;
-  process.trace->spans[span - 1].notified = now();
+  inflight_trace* trace = process.spans();
+  if (trace != nullptr) trace->spans[span - 1].notified = now();
 }
 
 }  // namespace detail

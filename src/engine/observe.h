@@ -31,7 +31,7 @@ inline bool is_observed(const Process& process) {
   static_cast<void>(process);
   return false;
 #else
-  return process.observed;
+  return process.observed.load(std::memory_order_relaxed);
 #endif
 }
 
@@ -47,8 +47,10 @@ void notified(const Process& process, uint32_t span);
 // Somebody wants times, not counters only.
 inline bool is_timed(const Process& process) {
   if (!is_observed(process)) return false;
-  return process.trace != nullptr ||
-         std::atomic_ref<uint32_t>(process.stats->watchers).load(std::memory_order_relaxed) != 0;
+  if (process.spans() != nullptr) return true;
+  inflight_stats* stats = process.statistics();
+  return stats != nullptr &&
+         std::atomic_ref<uint32_t>(stats->watchers).load(std::memory_order_relaxed) != 0;
 }
 
 inline void observe_submission(const Process& process, core::Request& request) {

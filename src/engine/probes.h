@@ -2,11 +2,13 @@
 // by a note of the ELF file. docs/usage.md has an example. Without <sys/sdt.h> at build time there
 // are none.
 //
-//   inflight:submit    block, descriptor, operation, length, offset   accepted
-//   inflight:start     block, descriptor                             an engine or a worker begins
-//   inflight:complete  block, descriptor, error, result              its status is about to be
-//   final inflight:notify    value, kind, signal                           signal sent, callback
-//   called inflight:cancel    descriptor, block, answer                     aio_cancel returns
+// clang-format off
+//   inflight:submit    block, descriptor, operation, length, offset    accepted
+//   inflight:start     block, descriptor                  an engine or a worker begins with it
+//   inflight:complete  block, descriptor, error, result   its status is about to be final
+//   inflight:notify    value, kind, signal                signal sent, callback called
+//   inflight:cancel    descriptor, block, answer          aio_cancel returns
+// clang-format on
 //
 // operation: 0 read, 1 write, 2 fsync, 3 fdatasync. kind: as core::Notification::Kind; value: its
 // sigev_value. After `complete` the block's memory is the program's again.

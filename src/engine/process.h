@@ -28,11 +28,18 @@ struct Process {
   std::atomic<uint64_t> epoch;
   pid_t pid;
   Choice choice;
-  size_t inline_limit;    // bytes that the caller copies itself
-  long spin;              // nanoseconds to look for an event before sleeping; 0: never
-  inflight_stats* stats;  // null unless INFLIGHT_STATS is set
-  inflight_trace* trace;  // null unless INFLIGHT_TRACE is set
-  bool observed;          // one of the two is there
+  size_t inline_limit;  // bytes that the caller copies itself
+  long spin;            // nanoseconds to look for an event before sleeping; 0: never
+
+  // Null unless INFLIGHT_STATS and INFLIGHT_TRACE are set. Without the lock, each is to be read
+  // once: a handler may fork in between, and in the child it is null then. What it pointed to stays
+  // mapped there, so that the child may finish the call that the handler interrupted.
+  std::atomic<inflight_stats*> stats;
+  std::atomic<inflight_trace*> trace;
+  std::atomic<bool> observed;  // one of the two is there
+
+  inflight_stats* statistics() const { return stats.load(std::memory_order_relaxed); }
+  inflight_trace* spans() const { return trace.load(std::memory_order_relaxed); }
 
   sys::Spin look_for_pool;  // by the program's waits
   sys::Spin look_for_others;
@@ -53,11 +60,12 @@ inline Process& process() { return *process_pointer.load(std::memory_order_acqui
 
 // Counts in the statistics page, if there is one.
 inline void count(const Process& process, inflight_counter counter, uint64_t amount = 1) {
-  if (process.stats == nullptr) return;
+  inflight_stats* stats = process.statistics();
+  if (stats == nullptr) return;
   // Threads differ in where their control block lies: that spreads them over the columns.
   const auto here = reinterpret_cast<uintptr_t>(__builtin_thread_pointer());
   const size_t shard = (here >> 12 ^ here >> 6) % INFLIGHT_STATS_SHARDS;
-  std::atomic_ref<uint64_t>(process.stats->value[shard][counter])
+  std::atomic_ref<uint64_t>(stats->value[shard][counter])
       .fetch_add(amount, std::memory_order_relaxed);
 }
 

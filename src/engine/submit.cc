@@ -252,6 +252,7 @@ int submit(Process& process, aiocb& block, Operation operation) {
   if (operation == Operation::read && try_inline(process, block, notification, tried)) return 0;
   Effects effects;
   const sys::SignalBlock signals;
+  if (process.epoch.load(std::memory_order_relaxed) == 0) return kForked;
   int error = ensure_spawner(process);
   if (error == 0) {
     Target target = examine(block.aio_fildes, operation);

@@ -22,7 +22,11 @@ struct Target {
 // `operation` decides how an unusual file is probed. A closed descriptor is FileKind::closed.
 Target examine(int fd, core::Operation operation);
 
-// aio_read, aio_write and aio_fsync after their own checks. 0 or an errno, in which case nothing
+// Not an errno: a handler has forked since the library was started, and this is the child, where it
+// has to be started anew.
+inline constexpr int kForked = -1;
+
+// aio_read, aio_write and aio_fsync after their own checks. 0, an errno or kForked; then nothing
 // was queued. Async-signal-safe.
 int submit(Process& process, aiocb& block, core::Operation operation);
 

@@ -20,8 +20,21 @@ constexpr int kEntriesPerBlock = 64;
 
 bool is_request(const aiocb* entry) { return entry != nullptr && entry->aio_lio_opcode != LIO_NOP; }
 
-Group* open_group(Process& process, const Notification& notification, const sigevent* event) {
-  const sys::SignalBlock signals;
+// A list that is being submitted, in the process that it was begun in.
+struct Submission {
+  Process& process;
+  uint64_t epoch;
+  Group* group = nullptr;
+
+  // A handler has forked, and this is the child: the group and the entries so far were the
+  // parent's. (0: it forked before the epoch was looked at.)
+  bool is_left_behind() const { return epoch == 0 || process.epoch.load() != epoch; }
+};
+
+// Null when memory is exhausted, and in a child. Signals blocked.
+Group* open_group(Submission& submission, const Notification& notification, const sigevent* event) {
+  Process& process = submission.process;
+  if (submission.is_left_behind() || engine::ensure_spawner(process) != 0) return nullptr;
   sys::Guard guard(process.core.lock);
   Group* group = core::open_group(process.core, notification);
   if (group == nullptr || notification.kind != Notification::Kind::callback) return group;
@@ -48,18 +61,22 @@ int submit_first_inline(Process& process, aiocb* const list[], int count) {
   return first;
 }
 
-// From the entry `first` on. 0, or EAGAIN if an entry found no memory.
-int submit_entries(Process& process, Group& group, aiocb* const list[], int first, int count) {
+// From the entry `first` on, which becomes the first that is left: fewer than all only in a child.
+// 0, or EAGAIN if an entry found no memory.
+int submit_entries(const Submission& submission, aiocb* const list[], int& first, int count) {
+  Process& process = submission.process;
   int error = 0;
   engine::Target target{};
   target.fd = -1;  // none is known; for a descriptor of -1 "closed" is right
   for (; first < count; first += kEntriesPerBlock) {
     const int end = count - first < kEntriesPerBlock ? count : first + kEntriesPerBlock;
     const sys::SignalBlock signals;
+    if (submission.is_left_behind()) break;
     Effects effects;
     for (int i = first; i < end; ++i) {
       if (!is_request(list[i])) continue;
-      const int refused = engine::submit_entry(process, *list[i], group, target, effects);
+      const int refused =
+          engine::submit_entry(process, *list[i], *submission.group, target, effects);
       if (refused != 0) error = refused;
     }
     engine::carry_out(process, effects);
@@ -67,53 +84,45 @@ int submit_entries(Process& process, Group& group, aiocb* const list[], int firs
   return error;
 }
 
-void leave_group(Process& process, Group& group) {
+void leave_group(const Submission& submission) {
+  Process& process = submission.process;
   const sys::SignalBlock signals;
+  if (submission.is_left_behind()) return;
   Effects effects;
   {
     sys::Guard guard(process.core.lock);
-    core::release_undelivered(process.core, group, effects);
+    core::release_undelivered(process.core, *submission.group, effects);
   }
   engine::carry_out(process, effects);
 }
 
-void leave_group_later(void* hold);
+// The waiting call's part of the group is given up also when the thread is cancelled.
+void leave_group_later(void* submission) { leave_group(*static_cast<Submission*>(submission)); }
 
-// The waiting call's part of the group, given up also when the thread is cancelled.
-struct Hold {
-  Process& process;
-  Group& group;
-  uint64_t epoch;
-  void leave() const {
-    if (process.epoch.load() == epoch) leave_group(process, group);
-  }
-};
-
-void leave_group_later(void* hold) { static_cast<Hold*>(hold)->leave(); }
-
-int wait_for(Process& process, Group& group) {
+int wait_for(const Submission& submission) {
+  Process& process = submission.process;
   core::WaitLink link;
   Wait wait(process, &link);
   {
     const sys::SignalBlock signals;
+    if (submission.is_left_behind()) return 0;
     sys::Guard guard(process.core.lock);
-    if (--group.unfinished == 0) return 0;
-    wait.watch(group.first_waiter);
+    if (--submission.group->unfinished == 0) return 0;
+    wait.watch(submission.group->first_waiter);
   }
   return wait.sleep(nullptr);
 }
 
-int wait_and_leave(Process& process, Group& group, int error) {
-  engine::hold_nothing_back(process);
-  const Hold hold{process, group, process.epoch.load()};
+int wait_and_leave(Submission& submission, int error) {
+  engine::hold_nothing_back(submission.process);
   int result;
   bool failed = false;
   {
-    const sys::CleanupScope scope(leave_group_later, const_cast<Hold*>(&hold));
-    result = wait_for(process, group);
-    if (process.epoch.load() == hold.epoch) failed = group.failed;
+    const sys::CleanupScope scope(leave_group_later, &submission);
+    result = wait_for(submission);
+    if (!submission.is_left_behind()) failed = submission.group->failed;
   }
-  hold.leave();
+  leave_group(submission);
   if (result != 0) return result;
   if (error != 0) return -error;
   return failed ? -EIO : 0;
@@ -121,7 +130,7 @@ int wait_and_leave(Process& process, Group& group, int error) {
 
 }  // namespace
 
-int list(int mode, aiocb* const list[], int count, const sigevent* event) {
+int list(int mode, aiocb* const entries[], int count, const sigevent* event) {
   if ((mode != LIO_WAIT && mode != LIO_NOWAIT) || count < 0) return -EINVAL;
   Notification notification{};
   if (mode == LIO_NOWAIT && event != nullptr && !core::read_sigevent(*event, notification)) {
@@ -130,18 +139,23 @@ int list(int mode, aiocb* const list[], int count, const sigevent* event) {
   if (mode == LIO_WAIT) sys::cancellation_point();
   Process* process = start();
   if (process == nullptr) return -EAGAIN;
+  Submission submission{*process, process->epoch.load()};
   engine::count(*process, INFLIGHT_LISTS);
-  const int first = submit_first_inline(*process, list, count);
+  int first = submit_first_inline(*process, entries, count);
   if (first == count && notification.kind == Notification::Kind::none) return 0;
   {
     const sys::SignalBlock signals;
-    if (engine::ensure_spawner(*process) != 0) return -EAGAIN;
+    submission.group = open_group(submission, notification, event);
   }
-  Group* group = open_group(*process, notification, event);
-  if (group == nullptr) return -EAGAIN;
-  const int error = submit_entries(*process, *group, list, first, count);
-  if (mode == LIO_WAIT) return wait_and_leave(*process, *group, error);
-  leave_group(*process, *group);
+  int error = EAGAIN;
+  if (submission.group != nullptr) error = submit_entries(submission, entries, first, count);
+  // What had not been submitted is the child's own.
+  if (submission.is_left_behind() && (first < count || submission.group == nullptr)) {
+    return list(mode, entries + first, count - first, event);
+  }
+  if (submission.group == nullptr) return -EAGAIN;
+  if (mode == LIO_WAIT) return wait_and_leave(submission, error);
+  leave_group(submission);
   return -error;
 }
 

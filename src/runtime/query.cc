@@ -48,7 +48,7 @@ int describe(inflight_info& info) {
        kaio == Kaio::Status::ready || kaio == Kaio::Status::unusable);
   info.outstanding = process->core.outstanding.load();
   info.threads = static_cast<uint32_t>(process->pool.limit);
-  info.counting = process->stats != nullptr ? 1 : 0;
+  info.counting = process->statistics() != nullptr ? 1 : 0;
   info.inline_limit = process->inline_limit;
   info.spin = static_cast<uint64_t>(process->spin);
   return 0;
@@ -56,8 +56,9 @@ int describe(inflight_info& info) {
 
 int add_up(inflight_counts& counts) {
   const engine::Process* process = started();
-  if (process == nullptr || process->stats == nullptr) return -ENODATA;
-  for (auto& row : process->stats->value) {
+  inflight_stats* stats = process != nullptr ? process->statistics() : nullptr;
+  if (stats == nullptr) return -ENODATA;
+  for (auto& row : stats->value) {
     for (int counter = 0; counter < INFLIGHT_COUNTERS; ++counter) {
       counts.value[counter] +=
           std::atomic_ref<uint64_t>(row[counter]).load(std::memory_order_relaxed);

@@ -8,8 +8,12 @@
 namespace inflight::runtime {
 
 int submit(aiocb& block, core::Operation operation) {
-  engine::Process* process = start();
-  return process == nullptr ? -EAGAIN : -engine::submit(*process, block, operation);
+  for (;;) {
+    engine::Process* process = start();
+    if (process == nullptr) return -EAGAIN;
+    const int error = engine::submit(*process, block, operation);
+    if (error != engine::kForked) return -error;
+  }
 }
 
 int synchronize(int how, aiocb& block) {

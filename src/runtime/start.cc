@@ -42,7 +42,7 @@ void configure(Process& process) {
   process.pool.limit = config.threads > 0 ? config.threads : wish > 0 ? wish : default_limit();
   process.stats = open_statistics(process.pid);
   process.trace = open_trace(process.pid);
-  process.observed = process.stats != nullptr || process.trace != nullptr;
+  process.observed = process.statistics() != nullptr || process.spans() != nullptr;
 }
 
 }  // namespace

@@ -42,7 +42,6 @@ void* create_shared_file(const char* path, size_t bytes, bool& exists) {
   if (sized == -EOPNOTSUPP) sized = call(SYS_ftruncate, fd, static_cast<long>(bytes));
   if (sized == 0) {
     pages = map(bytes, MAP_SHARED, static_cast<int>(fd));
-    if (pages != nullptr) call(SYS_madvise, pages, static_cast<long>(bytes), long{MADV_DONTFORK});
   }
   close(static_cast<int>(fd));
   if (pages == nullptr) call(SYS_unlink, path);

@@ -16,8 +16,9 @@ enum class OnFork {
 void* map_pages(size_t bytes, OnFork on_fork);
 void unmap_pages(void* address, size_t bytes);
 
-// A new file's pages, shared with every other process that maps it, and the descriptor closed
-// again. Null when that fails; `exists` says whether it was because the file is there already.
+// A new file's pages, with blocks for all of them, shared with every other process that maps it,
+// forked children too; and the descriptor closed again. Null when that fails; `exists` says whether
+// it was because the file is there already.
 void* create_shared_file(const char* path, size_t bytes, bool& exists);
 
 }  // namespace inflight::sys

@@ -75,8 +75,8 @@ TEST_F(C16_AttacksAtTheEnd, AHandlerMayJumpOutOfACloseThatWaits) {
               const pthread_t closing = pthread_self();
               std::optional<Thread> interrupter;
               if (sigsetjmp(out_of_close, 1) == 0) {
-                interrupter.emplace([closing] {
-                  usleep(20'000);
+                interrupter.emplace([closing, id = gettid()] {
+                  EXPECT_TRUE(eventually([id] { return support::thread_state(id) == 'S'; }));
                   pthread_kill(closing, support::test_signal());
                 });
                 close(number);  // lingers for a tenth of a second; jumping later is fine, too
