@@ -86,6 +86,7 @@ class Harness:
         self.library = None if options.glibc else os.path.abspath(options.library)
         self.tool = os.path.abspath(options.tool) if options.tool else None
         self.engine = options.engine
+        self.other_preloads = []
         self.directory = tempfile.mkdtemp(prefix="inflight-test-", dir=options.scratch)
         self.pages = os.path.join(self.directory, "pages")
         os.mkdir(self.pages)
@@ -100,14 +101,16 @@ class Harness:
         environment = {k: v for k, v in os.environ.items()
                        if k != "LD_PRELOAD" and not k.startswith("INFLIGHT_")}
         environment["LC_ALL"] = "C"
+        preload = self.other_preloads
         if self.library:
-            preload = sanitizer_runtimes(self.library) + [self.library]
-            environment["LD_PRELOAD"] = ":".join(preload)
+            preload = sanitizer_runtimes(self.library) + [self.library] + preload
             environment["INFLIGHT_ENGINE"] = self.engine
             environment["INFLIGHT_STATS"] = self.pages
             # The programs' own leaks are not ours to judge.
             environment["ASAN_OPTIONS"] = ":".join(
                 filter(None, [os.environ.get("ASAN_OPTIONS"), "detect_leaks=0"]))
+        if preload:
+            environment["LD_PRELOAD"] = ":".join(preload)
         return environment
 
     def run(self, command, timeout=120, **extra):

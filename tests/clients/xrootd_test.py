@@ -48,8 +48,22 @@ def test(harness):
         raise Skip("xrootd-server, xrootd-client or libxrootd-private-dev is not installed")
     # It refuses to run as root, and whom it becomes may not be able to come to the build tree.
     with tempfile.TemporaryDirectory(prefix="inflight-xrootd-") as place:
+        let_its_name_lead_home(harness)
         serve_and_copy(harness, place, shutil.copy(plugin, place))
         check_counts(harness)
+
+
+def let_its_name_lead_home(harness):
+    """The server demands that the machine's own name has an address, as it may not in a sandbox."""
+    try:
+        socket.getaddrinfo(socket.gethostname(), None)
+    except socket.gaierror:
+        hosts = harness.path("hosts")
+        with open(hosts, "w", encoding="utf-8") as file:
+            file.write(f"127.0.0.1 localhost {socket.gethostname()}\n")
+        os.chmod(harness.directory, 0o755)
+        os.environ["NSS_WRAPPER_HOSTS"] = hosts
+        harness.other_preloads = ["libnss_wrapper.so"]
 
 
 def words_of(place):
@@ -78,10 +92,7 @@ def serve_and_copy(harness, place, plugin):
             harness.popen(command, stderr=output, cwd=place) as server:
         def answers():
             if server.poll() is not None:
-                said = words_of(place)
-                if "determine host name" in said:
-                    raise Skip("this machine's own name leads nowhere, and the server demands it")
-                raise Failed(f"the server did not start: {said}")
+                raise Failed(f"the server did not start: {words_of(place)}")
             with socket.socket() as probe:
                 return probe.connect_ex(("127.0.0.1", port)) == 0
         eventually(answers, "the server does not answer")
