@@ -22,6 +22,8 @@ uint64_t do_work(Way way, const Aio& aio, const Work& work, int file, const Cour
   switch (way) {
     case Way::loop:
       return work_in_a_loop(work, file, course);
+    case Way::notices:
+      return work_with_notices(work, file, course);
     case Way::ring:
       return work_with_ring(work, file, course);
     case Way::kernel_aio:
@@ -79,8 +81,9 @@ void fail(const std::string& what) {
 }
 
 const char* name_of(Way way) {
-  static const char* const names[] = {"glibc", "inflight", "inflight (threads)",
-                                      "loop",  "io_uring", "io_submit"};
+  static const char* const names[] = {"glibc",    "inflight",          "inflight (threads)",
+                                      "loop",     "loop that is told", "io_uring",
+                                      "io_submit"};
   return names[static_cast<size_t>(way)];
 }
 

@@ -8,7 +8,7 @@
 namespace bench {
 
 // The ways of doing a work. `threads_engine` is the library with INFLIGHT_ENGINE=threads.
-enum class Way : uint8_t { glibc, inflight, threads_engine, loop, ring, kernel_aio };
+enum class Way : uint8_t { glibc, inflight, threads_engine, loop, notices, ring, kernel_aio };
 
 const char* name_of(Way way);
 

@@ -117,6 +117,7 @@ class Course {
 // Each does the work on the open file until the course is over, and returns the requests done.
 uint64_t work_with_aio(const Aio& aio, const Work& work, int file, Course course);
 uint64_t work_in_a_loop(const Work& work, int file, Course course);        // pread, pwrite
+uint64_t work_with_notices(const Work& work, int file, Course course);     // pread, and be told
 uint64_t work_with_ring(const Work& work, int file, Course course);        // liburing, batched
 uint64_t work_with_kernel_aio(const Work& work, int file, Course course);  // io_submit, batched
 

@@ -130,6 +130,15 @@ void delivered(Core& core, Notice& notice, Effects& effects) {
   if (group != nullptr) release_undelivered(core, *group, effects);
 }
 
+Request* take_notice(Core& core, const Notification& notification) {
+  Request* request = core.requests.take();
+  if (request == nullptr) return nullptr;
+  request->state = State::settled;
+  request->notice.what = notification;
+  request->notice.request = request;
+  return request;
+}
+
 Group* open_group(Core& core, const Notification& notification) {
   Group* group = core.groups.take();
   if (group == nullptr) return nullptr;

@@ -66,6 +66,9 @@ void finish(Core& core, Request& request, int error, ssize_t result, Effects& ef
 // The notification has been carried out: frees its owner and moves its group on.
 void delivered(Core& core, Notice& notice, Effects& effects);
 
+// A request that is nothing but a notice: no block, no file. Null when memory is exhausted.
+Request* take_notice(Core& core, const Notification& notification);
+
 // A group with the submitting call's own references, or null when memory is exhausted.
 Group* open_group(Core& core, const Notification& notification);
 void release_undelivered(Core& core, Group& group, Effects& effects);

@@ -3,6 +3,7 @@
 #include "engine/notifier.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "engine/dispatch.h"
 #include "engine/observe.h"
@@ -159,6 +160,13 @@ Notice* next_notice(Process& process) {
   return nullptr;
 }
 
+// Other processes are told of a new name, so one is not set without need.
+void restore_name() {
+  char name[16] = "";
+  sys::copy_name_of_this_thread(name);
+  if (strcmp(name, kThreadName) != 0) sys::name_this_thread(kThreadName);
+}
+
 }  // namespace
 
 void queue_callback(Process& process, Notice& notice, Effects& effects) {
@@ -219,18 +227,15 @@ void deliver(Process& process, Notice& notice, Effects& effects) {
 }
 
 void deliver_signal(Process& process, const Notification& what, uint32_t span) {
+  if (what.kind == Kind::none) return;
   if (process.spawner.refused_count.load() == 0 && send(process, what, span)) return;
-  // A request that is nothing but a notice: no block, no file.
   const sys::SignalBlock signals;
   Effects effects;
   for (;;) {
     {
       sys::Guard guard(process.core.lock);
-      core::Request* request = process.core.requests.take();
+      core::Request* request = core::take_notice(process.core, what);
       if (request != nullptr) {
-        request->state = core::State::settled;
-        request->notice.what = what;
-        request->notice.request = request;
         request->span = span;
         refuse(process, request->notice, effects);
         break;
@@ -273,7 +278,7 @@ void* notifier_main(void* argument) {
   const sys::Newness newness;
   while (Notice* notice = next_notice(process)) {
     if (!run(process, *notice, &newness)) break;
-    sys::name_this_thread(kThreadName);
+    restore_name();
   }
   return nullptr;
 }

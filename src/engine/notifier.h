@@ -39,8 +39,8 @@ void deliver(Process& process, core::Notice& notice, core::Effects& effects);
 // Queues a callback for a notification thread. Lock held.
 void queue_callback(Process& process, core::Notice& notice, core::Effects& effects);
 
-// Sends the notification of a request that never had a slot (finished inline). `span` is its
-// number in the trace, or 0.
+// Sends the signal, if one is wanted, of a request that never had a slot (finished inline). `span`
+// is its number in the trace, or 0.
 void deliver_signal(Process& process, const core::Notification& what, uint32_t span);
 
 // Calls a thread for callbacks that have waited for long; true while any are queued. Spawner only.

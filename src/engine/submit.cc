@@ -163,39 +163,75 @@ int start(Process& process, aiocb& block, Operation operation, Target& target,
   }
 }
 
-// The shortest way: no request, no lock. True when the read is done and told; else `result` says
-// why not.
-bool answered_inline(Process& process, aiocb& block, const Notification& notification,
-                     long& result) {
+// A read answered without a request.
+struct Answer {
+  long result;    // what the kernel said, also when it did not answer
+  uint32_t span;  // its number in the trace, or 0
+};
+
+// The shortest way: no request, no lock. True when the read is done; nobody has been told.
+bool answered_inline(Process& process, aiocb& block, Answer& answer) {
   core::set_ticket(block, 0);
   core::set_in_progress(block);  // others may look while the copy goes on
   const uint64_t submitted = is_timed(process) ? detail::now() : 0;
   if (!read_inline(block.aio_fildes, const_cast<void*>(block.aio_buf), block.aio_nbytes,
-                   block.aio_offset, result)) {
+                   block.aio_offset, answer.result)) {
     return false;
   }
-  const uint32_t span = observe_inline(process, block, submitted, result);
-  core::settle(block, 0, result);
-  if (notification.kind != Notification::Kind::none) deliver_signal(process, notification, span);
+  answer.span = observe_inline(process, block, submitted, answer.result);
+  core::settle(block, 0, answer.result);
   return true;
 }
 
-bool may_be_inline(const Process& process, const aiocb& block, const Notification& notification) {
+bool may_be_inline(const Process& process, const aiocb& block) {
   if (process.choice != Choice::automatic || block.aio_nbytes > process.inline_limit) return false;
-  if (notification.kind == Notification::Kind::callback) return false;
   return block.aio_nbytes <= kSmallRead || process.spin == 0 || inline_hints().first_since_wait();
 }
 
 // The same for a descriptor of which nothing is known yet. `tried`: it was asked, in vain.
-bool try_inline(Process& process, aiocb& block, const Notification& notification, bool& tried) {
-  if (!may_be_inline(process, block, notification)) return false;
+bool try_inline(Process& process, aiocb& block, bool& tried, Answer& answer) {
+  if (!may_be_inline(process, block)) return false;
   const uint32_t closes = process.closing.count();
   if (!inline_hints().suits(block.aio_fildes, closes)) return false;
-  long result = 0;
-  if (answered_inline(process, block, notification, result)) return true;
-  inline_hints().tried(block.aio_fildes, closes, result);
+  if (answered_inline(process, block, answer)) return true;
+  inline_hints().tried(block.aio_fildes, closes, answer.result);
   tried = true;
   return false;
+}
+
+// The read is done, and its signal sent.
+bool read_and_signalled(Process& process, aiocb& block, const Notification& notification,
+                        bool& tried) {
+  Answer answer{};
+  if (notification.kind == Notification::Kind::callback) return false;
+  if (!try_inline(process, block, tried, answer)) return false;
+  deliver_signal(process, notification, answer.span);
+  return true;
+}
+
+// The read is done, and its callback queued. The room for that is taken before anything is read,
+// since a callback may not be dropped. Signals blocked.
+bool read_and_called_back(Process& process, aiocb& block, const Notification& notification,
+                          bool& tried, Effects& effects) {
+  const bool is_callback = notification.kind == Notification::Kind::callback &&
+                           block.aio_sigevent.sigev_notify_attributes == nullptr;
+  if (!is_callback || !may_be_inline(process, block)) return false;
+  Request* told;
+  {
+    sys::Guard guard(process.core.lock);
+    told = core::take_notice(process.core, notification);
+  }
+  if (told == nullptr) return false;
+  Answer answer{};
+  const bool done = try_inline(process, block, tried, answer);
+  sys::Guard guard(process.core.lock);
+  if (done) {
+    told->span = answer.span;
+    queue_callback(process, told->notice, effects);
+  } else {
+    core::release_request(process.core, *told);
+  }
+  return done;
 }
 
 void name_operation(aiocb& block, Operation operation) {
@@ -249,12 +285,15 @@ int submit(Process& process, aiocb& block, Operation operation) {
   if (const int error = check(block, notification)) return error;
   name_operation(block, operation);
   bool tried = false;
-  if (operation == Operation::read && try_inline(process, block, notification, tried)) return 0;
+  const bool reads = operation == Operation::read;
+  if (reads && read_and_signalled(process, block, notification, tried)) return 0;
   Effects effects;
   const sys::SignalBlock signals;
   if (process.epoch.load(std::memory_order_relaxed) == 0) return kForked;
   int error = ensure_spawner(process);
-  if (error == 0) {
+  if (error == 0 && reads && read_and_called_back(process, block, notification, tried, effects)) {
+    carry_out(process, effects);
+  } else if (error == 0) {
     Target target = examine(block.aio_fildes, operation);
     target.is_cold = tried;
     error = start(process, block, operation, target, notification, 0, nullptr, effects);
@@ -268,7 +307,7 @@ bool submit_inline(Process& process, aiocb& block) {
   Notification notification;
   bool tried = false;
   return block.aio_lio_opcode == LIO_READ && check(block, notification) == 0 &&
-         try_inline(process, block, notification, tried);
+         read_and_signalled(process, block, notification, tried);
 }
 
 int submit_entry(Process& process, aiocb& block, Group& group, Target& target, Effects& effects) {
@@ -280,9 +319,13 @@ int submit_entry(Process& process, aiocb& block, Group& group, Target& target, E
   if (target.fd != block.aio_fildes) target = examine(block.aio_fildes, operation);
   const bool askable = operation == Operation::read && target.kind == FileKind::disk &&
                        (target.status_flags & O_DIRECT) == 0;
-  target.is_cold = error == 0 && askable && may_be_inline(process, block, notification);
-  long result = 0;
-  if (target.is_cold && answered_inline(process, block, notification, result)) return 0;
+  const bool calls_back = notification.kind == Notification::Kind::callback;
+  target.is_cold = error == 0 && askable && !calls_back && may_be_inline(process, block);
+  Answer answer{};
+  if (target.is_cold && answered_inline(process, block, answer)) {
+    deliver_signal(process, notification, answer.span);
+    return 0;
+  }
   const int refused =
       start(process, block, operation, target, notification, error, &group, effects);
   if (refused == 0) return 0;

@@ -278,6 +278,37 @@ TEST_F(C15_Callback, ThreadSpecificDataIsDestroyedAfterTheCallbackAndUnseenByThe
   pthread_key_delete(data_key);
 }
 
+// However many keys there are, and whoever makes them.
+TEST_F(C15_Callback, ThreadSpecificDataOfALateKeyIsDestroyedToo) {
+  constexpr int kKeys = 60;
+  for (int round = 1; round <= 8; ++round) {
+    in_callback([&] {
+      for (int i = 0; i < kKeys; ++i) {
+        pthread_key_create(&data_key, [](void* value) {
+          if (value == &data_key) ++data_destroyed;
+        });
+      }
+      pthread_setspecific(data_key, &data_key);
+    });
+    EXPECT_TRUE(eventually([&] { return data_destroyed == round; })) << "round " << round;
+  }
+}
+
+TEST_F(C15_Callback, ThreadSpecificDataOfALoneKeyIsDestroyedToo) {
+  std::vector<pthread_key_t> keys(300);
+  for (pthread_key_t& key : keys) {
+    ASSERT_EQ(0, pthread_key_create(&key, [](void* value) {
+                if (value == &data_key) ++data_destroyed;
+              }));
+  }
+  in_callback([] {});
+  for (size_t i = 0; i + 1 < keys.size(); ++i) pthread_key_delete(keys[i]);
+  for (int round = 1; round <= 5; ++round) {
+    in_callback([&] { pthread_setspecific(keys.back(), &data_key); });
+    EXPECT_TRUE(eventually([&] { return data_destroyed == round; })) << "round " << round;
+  }
+}
+
 std::atomic<int> objects_destroyed{0};
 struct Counted {
   int uses = 0;
