@@ -119,7 +119,7 @@ def canceled_by_the_quit_key(example):
     with example.fifo("waiting") as ours, \
             start(example, "/dev/stdin", "long", "waiting") as session:
         session.read_until("opened waiting")
-        example.wait_for_counts(reads=3, succeeded=1)
+        example.wait_for_counts(reads=3, succeeded=1, signals_sent=1)
         session.type(QUIT_KEY)
         check_end(session, [-1, 20, -1])
         check("got SIGQUIT; canceling I/O requests" in session.output, session.output)
@@ -142,7 +142,7 @@ def served_by_typing(example):
         session.type(b"a line\n")
         sent = b"through a pipe, and more than twenty bytes"
         os.write(ours, sent)
-        example.wait_for_counts(succeeded=2)
+        example.wait_for_counts(succeeded=2, signals_sent=2)
         session.type(QUIT_KEY)
         check_end(session, [7, 20])
         check("I/O canceled" not in session.output, session.output)
