@@ -2,20 +2,14 @@
 #include "sys/newness.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <link.h>
-#include <pthread.h>
 #include <string.h>
 
-#include <atomic>
-
 #include "sys/signals.h"
-#include "sys/thread.h"
+#include "sys/specific_data.h"
 
 namespace inflight::sys {
 namespace {
-
-constexpr pthread_key_t kFreeInARow = 32;
 
 Scheduling scheduling() {
   Scheduling answer{};
@@ -62,41 +56,12 @@ int differs(dl_phdr_info* object, size_t, void*) {
   return 0;
 }
 
-// One more than the highest key that was ever seen in use.
-std::atomic<pthread_key_t> known_keys{0};
-
-void get_to_know(pthread_key_t key) {
-  pthread_key_t known = known_keys.load(std::memory_order_relaxed);
-  while (known <= key && !known_keys.compare_exchange_weak(known, key + 1)) {
-  }
-}
-
-// A thread's values can only be asked for key by key, and all possible keys take longer than many a
-// callback. glibc gives the lowest free key to who asks for one: so behind the known ones, and as
-// many in a row that are free, none is looked for.
-bool has_specific_data(pthread_key_t free_in_a_row) {
-  void* (*const get)(pthread_key_t) = pthread_getspecific;  // without the PLT
-  int (*const set)(pthread_key_t, const void*) = pthread_setspecific;
-  const pthread_key_t known = known_keys.load(std::memory_order_relaxed);
-  pthread_key_t end = known + free_in_a_row;
-  for (pthread_key_t key = 0; key < end && key < PTHREAD_KEYS_MAX; ++key) {
-    if (get(key) != nullptr && !is_end_watch(key)) return true;
-    if (key < known || (!is_end_watch(key) && set(key, nullptr) != 0)) continue;
-    get_to_know(key);
-    end = key + 1 + free_in_a_row;
-  }
-  return false;
-}
-
 }  // namespace
 
-Newness::Newness() : scheduling_(scheduling()) {
-  read_affinity(affinity_);
-  has_specific_data(PTHREAD_KEYS_MAX);  // gets to know the keys that exist
-}
+Newness::Newness() : scheduling_(scheduling()) { read_affinity(affinity_); }
 
 bool Newness::restore() const {
-  if (has_specific_data(kFreeInARow) || dl_iterate_phdr(differs, nullptr) != 0) return false;
+  if (has_specific_data() || dl_iterate_phdr(differs, nullptr) != 0) return false;
   cpu_set_t affinity;
   read_affinity(affinity);
   if (!CPU_EQUAL(&affinity, &affinity_)) return false;

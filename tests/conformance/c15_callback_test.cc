@@ -309,6 +309,32 @@ TEST_F(C15_Callback, ThreadSpecificDataOfALoneKeyIsDestroyedToo) {
   }
 }
 
+// Wherever the only key is, and however its callback came by it: nothing that the library could
+// have seen before tells of it.
+TEST_F(C15_Callback, ThreadSpecificDataOfAKeyAmongDeletedOnesIsDestroyedToo) {
+  int round = 0;
+  for (const size_t deleted : {0, 1, 30, 31, 32, 33, 59, 63, 64, 300, 900}) {
+    void* seen = &seen;
+    in_callback([&] {
+      std::vector<pthread_key_t> keys(deleted + 1);
+      for (pthread_key_t& key : keys) {
+        pthread_key_create(&key, [](void* value) {
+          if (value == &data_key) ++data_destroyed;
+        });
+      }
+      data_key = keys.back();
+      keys.pop_back();
+      for (const pthread_key_t key : keys) pthread_key_delete(key);
+      pthread_setspecific(data_key, &data_key);
+    });
+    in_callback([&] { seen = pthread_getspecific(data_key); });
+    EXPECT_EQ(nullptr, seen) << deleted << " deleted";
+    ++round;
+    EXPECT_TRUE(eventually([&] { return data_destroyed == round; })) << deleted << " deleted";
+    pthread_key_delete(data_key);
+  }
+}
+
 std::atomic<int> objects_destroyed{0};
 struct Counted {
   int uses = 0;

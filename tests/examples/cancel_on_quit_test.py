@@ -140,9 +140,11 @@ def served_by_typing(example):
         session.read_until("opened waiting")
         example.wait_for_counts(reads=2)
         session.type(b"a line\n")
+        example.wait_for_counts(succeeded=1, signals_sent=1)
         sent = b"through a pipe, and more than twenty bytes"
         os.write(ours, sent)
-        example.wait_for_counts(succeeded=2, signals_sent=2)
+        # Its signal may come too late: any look at the status, and the program ends.
+        example.wait_for_counts(succeeded=2)
         session.type(QUIT_KEY)
         check_end(session, [7, 20])
         check("I/O canceled" not in session.output, session.output)
