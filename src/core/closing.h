@@ -60,12 +60,17 @@ struct Closing {
 
   void end(int mark) {
     ended.fetch_add(1, std::memory_order_release);
-    if (mark == kMarks) {
-      crowd.fetch_sub(1);
-      return;
-    }
+    if (mark == kMarks) return leave_crowd();
     marks[mark].range.store(0, std::memory_order_release);
     marks[mark].owner.store(0, std::memory_order_release);
+  }
+
+  // A handler may have forked since begin(), or inside it. In the child all this was wiped then: a
+  // mark is cleared as if it were there, but there may be no crowd to leave.
+  void leave_crowd() {
+    uint32_t count = crowd.load();
+    while (count != 0 && !crowd.compare_exchange_weak(count, count - 1)) {
+    }
   }
 
   Cover cover(int fd) const {

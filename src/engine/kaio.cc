@@ -149,7 +149,7 @@ void stand_by(Process& process) {
     const uint32_t submitted = kaio.submitted;
     process.core.lock.release();
     const timespec soon = sys::deadline_after(kLookMilliseconds);
-    sys::futex_wait(kaio.doorbell, rings, &soon, false);
+    sys::futex_wait(kaio.doorbell, rings, &soon);
     process.core.lock.acquire();
     if (kaio.has_leader) continue;
     const bool rung = kaio.doorbell.load(std::memory_order_relaxed) != rings;

@@ -70,12 +70,12 @@ void leave(Notifier& notifier, Effects& effects) {
 struct Callback {
   Process& process;
   Notice& notice;
-  uint64_t epoch;
+  uint32_t epoch;
   bool kept;  // the thread is one of Notifier::threads
 
   // False in a child that the callback forked: nothing here exists there.
   bool ended(bool thread_ends) const {
-    if (process.epoch.load() != epoch) return false;
+    if (!process.is_still(epoch)) return false;
     Effects effects;
     {
       sys::Guard guard(process.core.lock);
@@ -145,7 +145,7 @@ Notice* next_notice(Process& process) {
     const uint32_t seen = notifier.doorbell.load(std::memory_order_relaxed);
     process.core.lock.release();
     const timespec deadline = sys::deadline_after(kIdleMilliseconds);
-    const long slept = sys::futex_wait(notifier.doorbell, seen, &deadline, false);
+    const long slept = sys::futex_wait(notifier.doorbell, seen, &deadline);
     process.core.lock.acquire();
     if (notifier.called > 0) {
       --notifier.called;

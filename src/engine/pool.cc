@@ -145,7 +145,7 @@ Request* next_request(Process& process) {
     const uint32_t seen = pool.doorbell.load(std::memory_order_relaxed);  // changes under the lock
     process.core.lock.release();
     const timespec deadline = sys::deadline_after(kIdleMilliseconds);
-    const long slept = sys::futex_wait(pool.doorbell, seen, &deadline, false);
+    const long slept = sys::futex_wait(pool.doorbell, seen, &deadline);
     process.core.lock.acquire();
     if (pool.called > 0) {
       --pool.called;

@@ -23,9 +23,12 @@ enum class Choice : uint8_t { automatic, ring, kaio, threads };
 
 struct Process {
   // Which start of the library this is: 0 before the first request and in a forked child before
-  // its own first. Never repeats along a line of descent, so code that was interrupted by a fork
-  // (a callback that forks, a handler) can tell that the state it knew is gone.
-  std::atomic<uint64_t> epoch;
+  // its own first. Does not repeat along a line of descent, so code that was interrupted by a fork
+  // (a callback that forks, a handler) can tell that the state it knew is gone; as a futex word it
+  // ends a wait that the kernel goes on with in the child.
+  sys::FutexWord epoch;
+
+  bool is_still(uint32_t known_epoch) const { return epoch.load() == known_epoch; }
   pid_t pid;
   Choice choice;
   size_t inline_limit;  // bytes that the caller copies itself

@@ -179,7 +179,7 @@ void* spawner_main(void* argument) {
     if (spawner.program_thread_ended.exchange(false)) ending = 1;
     if (ending > 0 && may_end(process)) return nullptr;
     const timespec soon = sys::deadline_after(again ? kRetryMilliseconds : ending);
-    sys::futex_wait(spawner.doorbell, seen, again || ending > 0 ? &soon : nullptr, false);
+    sys::futex_wait(spawner.doorbell, seen, again || ending > 0 ? &soon : nullptr);
     if (!again) ending = ending < kLongestEnding ? ending * 2 : 0;
   }
 }

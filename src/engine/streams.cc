@@ -86,6 +86,7 @@ void nudge_streams(Process& process) {
 
 void sync_streams(Process& process) {
   Streams& streams = process.streams;
+  const uint32_t epoch = process.epoch.load();
   uint32_t ticket;
   {
     const sys::SignalBlock signals;
@@ -97,10 +98,11 @@ void sync_streams(Process& process) {
     }
     nudge_streams(process);
   }
-  for (;;) {
+  // In a child that a handler forks meanwhile there is no stream thread, and no file that it holds.
+  while (process.is_still(epoch)) {
     const uint32_t done = streams.sync_done.load(std::memory_order_acquire);
     if (static_cast<int32_t>(done - ticket) >= 0) return;
-    sys::futex_wait(streams.sync_done, done, nullptr, false);
+    sys::futex_wait_both({streams.sync_done, done}, {process.epoch, epoch}, nullptr);
   }
 }
 

@@ -104,8 +104,7 @@ ClosingScope::ClosingScope(uint32_t first, uint32_t last)
 ClosingScope::~ClosingScope() { end(); }
 
 void ClosingScope::end() {
-  if (process_ == nullptr || process_->epoch.load(std::memory_order_relaxed) == 0) return;
-  process_->closing.end(mark_);
+  if (process_ != nullptr) process_->closing.end(mark_);
 }
 
 void ClosingScope::settle_requests() const {
@@ -113,7 +112,7 @@ void ClosingScope::settle_requests() const {
   bool lingered = false;
   for (;;) {
     core::WaitLink link;
-    Wait wait(*process_, &link);
+    Wait wait(*process_, process_->epoch.load(), &link);
     Look look;
     look.disowns = lingered;
     {

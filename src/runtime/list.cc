@@ -23,12 +23,12 @@ bool is_request(const aiocb* entry) { return entry != nullptr && entry->aio_lio_
 // A list that is being submitted, in the process that it was begun in.
 struct Submission {
   Process& process;
-  uint64_t epoch;
+  uint32_t epoch;
   Group* group = nullptr;
 
   // A handler has forked, and this is the child: the group and the entries so far were the
   // parent's. (0: it forked before the epoch was looked at.)
-  bool is_left_behind() const { return epoch == 0 || process.epoch.load() != epoch; }
+  bool is_left_behind() const { return epoch == 0 || !process.is_still(epoch); }
 };
 
 // Null when memory is exhausted, and in a child. Signals blocked.
@@ -84,16 +84,20 @@ int submit_entries(const Submission& submission, aiocb* const list[], int& first
   return error;
 }
 
-void leave_group(const Submission& submission) {
+// True if one of its entries has failed so far.
+bool leave_group(const Submission& submission) {
   Process& process = submission.process;
   const sys::SignalBlock signals;
-  if (submission.is_left_behind()) return;
+  if (submission.is_left_behind()) return false;
   Effects effects;
+  bool failed;
   {
     sys::Guard guard(process.core.lock);
+    failed = submission.group->failed;
     core::release_undelivered(process.core, *submission.group, effects);
   }
   engine::carry_out(process, effects);
+  return failed;
 }
 
 // The waiting call's part of the group is given up also when the thread is cancelled.
@@ -102,7 +106,7 @@ void leave_group_later(void* submission) { leave_group(*static_cast<Submission*>
 int wait_for(const Submission& submission) {
   Process& process = submission.process;
   core::WaitLink link;
-  Wait wait(process, &link);
+  Wait wait(process, submission.epoch, &link);
   {
     const sys::SignalBlock signals;
     if (submission.is_left_behind()) return 0;
@@ -116,13 +120,11 @@ int wait_for(const Submission& submission) {
 int wait_and_leave(Submission& submission, int error) {
   engine::hold_nothing_back(submission.process);
   int result;
-  bool failed = false;
   {
     const sys::CleanupScope scope(leave_group_later, &submission);
     result = wait_for(submission);
-    if (!submission.is_left_behind()) failed = submission.group->failed;
   }
-  leave_group(submission);
+  const bool failed = leave_group(submission);
   if (result != 0) return result;
   if (error != 0) return -error;
   return failed ? -EIO : 0;

@@ -10,7 +10,7 @@ namespace {
 using engine::Process;
 
 // Both live in ordinary memory: a child inherits them.
-std::atomic<uint64_t> starts{0};
+std::atomic<uint32_t> starts{0};
 std::atomic<int> wished_threads{0};
 
 // Turns keep the copying to as many as there are processors (core/turns.h); who waits for a disk is

@@ -95,10 +95,17 @@ bool watch_all(Process& process, Wait& wait, const aiocb* const list[], int coun
   return false;
 }
 
+// Where and when a call began.
+struct Began {
+  Process& process;
+  uint32_t epoch;
+};
+
 // With room for `count` links.
-int suspend_with(Process& process, core::WaitLink* links, const aiocb* const list[], int count,
+int suspend_with(const Began& began, core::WaitLink* links, const aiocb* const list[], int count,
                  const timespec* deadline) {
-  Wait wait(process, links);
+  Process& process = began.process;
+  Wait wait(process, began.epoch, links);
   if (watch_all(process, wait, list, count)) return 0;
   while (!wait.knows_all()) {
     const timespec soon = sys::deadline_after(kLookAgainMilliseconds);
@@ -114,10 +121,10 @@ int suspend_with(Process& process, core::WaitLink* links, const aiocb* const lis
 
 // With the links on the stack. Not inlined: the caller's frame must not hold the largest.
 template <int kLinks>
-__attribute__((noinline)) int suspend_on_stack(Process& process, const aiocb* const list[],
+__attribute__((noinline)) int suspend_on_stack(const Began& began, const aiocb* const list[],
                                                int count, const timespec* deadline) {
   core::WaitLink links[kLinks];
-  return suspend_with(process, links, list, count, deadline);
+  return suspend_with(began, links, list, count, deadline);
 }
 
 // Pages for the links of a long list, also given back when the wait is abandoned.
@@ -130,14 +137,14 @@ struct LinkPages {
   }
 };
 
-int suspend_long(Process& process, const aiocb* const list[], int count, const timespec* deadline) {
+int suspend_long(const Began& began, const aiocb* const list[], int count, const timespec* deadline) {
   const size_t bytes = static_cast<size_t>(count) * sizeof(core::WaitLink);
   LinkPages pages{static_cast<core::WaitLink*>(sys::map_pages(bytes, sys::OnFork::unmap)), bytes};
   if (pages.links == nullptr) return -EAGAIN;
   int result;
   {
     const sys::CleanupScope scope(LinkPages::release, &pages);
-    result = suspend_with(process, pages.links, list, count, deadline);
+    result = suspend_with(began, pages.links, list, count, deadline);
   }
   LinkPages::release(&pages);
   return result;
@@ -145,7 +152,10 @@ int suspend_long(Process& process, const aiocb* const list[], int count, const t
 
 }  // namespace
 
-void Wait::watch(core::WaitLink*& head) { core::insert(links_[count_++], waiter_, head); }
+// A link that is made in a child would not be undone: see unlink().
+void Wait::watch(core::WaitLink*& head) {
+  if (process_.is_still(epoch_)) core::insert(links_[count_++], waiter_, head);
+}
 
 void Wait::watch_unknown(const aiocb& block) {
   links_[count_++] = {&block, nullptr, nullptr, nullptr, nullptr};
@@ -155,6 +165,7 @@ void Wait::watch_unknown(const aiocb& block) {
 bool Wait::look_again() {
   const sys::SignalBlock signals;
   sys::Guard guard(process_.core.lock);
+  if (!process_.is_still(epoch_)) return false;
   for (size_t i = 0; i < count_ && unknown_ > 0; ++i) {
     const aiocb* block = links_[i].unknown;
     if (block == nullptr) continue;
@@ -175,7 +186,8 @@ void Wait::abandoned(void* self) {
 
 int Wait::sleep(const timespec* deadline) {
   while (!fired()) {
-    const long result = sys::cancellable_futex_wait(waiter_.fired, 0, deadline, cancel_type_);
+    if (!process_.is_still(epoch_)) return -EINTR;
+    const long result = sys::cancellable_futex_wait(not_fired(), here(), deadline, cancel_type_);
     if (fired()) break;
     if (result == -ETIMEDOUT || result == -EINTR) return static_cast<int>(result);
   }
@@ -183,14 +195,15 @@ int Wait::sleep(const timespec* deadline) {
 }
 
 void Wait::sleep_through(const timespec* deadline) {
-  while (!fired()) {
-    if (sys::futex_wait(waiter_.fired, 0, deadline, false) == -ETIMEDOUT) return;
+  while (!fired() && process_.is_still(epoch_)) {
+    if (sys::futex_wait_both(not_fired(), here(), deadline) == -ETIMEDOUT) return;
   }
 }
 
 void Wait::unlink() {
-  if (count_ == 0 || process_.epoch.load() != epoch_) return;
+  if (count_ == 0) return;
   const sys::SignalBlock signals;
+  if (!process_.is_still(epoch_)) return;
   sys::Guard guard(process_.core.lock);
   for (size_t i = 0; i < count_; ++i) core::remove(links_[i]);
   count_ = 0;
@@ -202,7 +215,11 @@ int suspend(const aiocb* const list[], int count, const timespec* timeout) {
   if (timeout != nullptr && (timeout->tv_nsec < 0 || timeout->tv_nsec >= 1'000'000'000)) {
     return -EINVAL;
   }
-  if (Process* process = started()) engine::count(*process, INFLIGHT_SUSPENDS);
+  uint32_t epoch = 0;
+  if (Process* process = started()) {
+    epoch = process->epoch.load();
+    engine::count(*process, INFLIGHT_SUSPENDS);
+  }
   engine::inline_hints().waited();
   if (any_finished(list, count)) return 0;
   timespec deadline;
@@ -218,9 +235,10 @@ int suspend(const aiocb* const list[], int count, const timespec* timeout) {
   if (finished_soon(*process, list, count)) return 0;
   const int taken = take_completion(*process, list, count, end);
   if (taken != -EAGAIN) return taken;
-  if (count <= kFewLinks) return suspend_on_stack<kFewLinks>(*process, list, count, end);
-  if (count <= kManyLinks) return suspend_on_stack<kManyLinks>(*process, list, count, end);
-  return suspend_long(*process, list, count, end);
+  const Began began{*process, epoch != 0 ? epoch : process->epoch.load()};
+  if (count <= kFewLinks) return suspend_on_stack<kFewLinks>(began, list, count, end);
+  if (count <= kManyLinks) return suspend_on_stack<kManyLinks>(began, list, count, end);
+  return suspend_long(began, list, count, end);
 }
 
 }  // namespace inflight::runtime

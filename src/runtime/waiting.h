@@ -9,8 +9,9 @@ namespace inflight::runtime {
 // the thread is cancelled or a handler jumps out of the wait (C17).
 class Wait {
  public:
-  Wait(engine::Process& process, core::WaitLink* links)
-      : process_(process), epoch_(process.epoch.load()), links_(links), cleanup_(abandoned, this) {}
+  // `epoch` is the process's at the beginning of the call that waits.
+  Wait(engine::Process& process, uint32_t epoch, core::WaitLink* links)
+      : process_(process), epoch_(epoch), links_(links), cleanup_(abandoned, this) {}
   ~Wait() { unlink(); }
   Wait(const Wait&) = delete;
   Wait& operator=(const Wait&) = delete;
@@ -26,7 +27,8 @@ class Wait {
 
   bool knows_all() const { return unknown_ == 0; }
 
-  // Sleeps until one of them has finished: 0, -EINTR or -ETIMEDOUT. A cancellation point.
+  // Sleeps until one of them has finished: 0, -EINTR or -ETIMEDOUT. A cancellation point. In a
+  // child that a handler has forked since the call began, where none of them exists: -EINTR.
   int sleep(const timespec* deadline);
 
   // The same, and neither a handler nor cancellation ends it.
@@ -34,11 +36,13 @@ class Wait {
 
  private:
   static void abandoned(void* self);
+  sys::Expected here() const { return {process_.epoch, epoch_}; }
+  sys::Expected not_fired() const { return {waiter_.fired, 0}; }
   bool fired() const { return waiter_.fired.load(std::memory_order_acquire) != 0; }
   void unlink();
 
   engine::Process& process_;
-  const uint64_t epoch_;  // a child forked by a handler meanwhile has no such requests
+  const uint32_t epoch_;
   core::WaitLink* links_;
   size_t count_ = 0;
   size_t unknown_ = 0;

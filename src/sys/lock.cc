@@ -16,19 +16,25 @@ struct WaitvEntry {  // struct futex_waitv
   uint32_t reserved;
 };
 
+WaitvEntry entry_of(Expected expected) {
+  return {expected.value, reinterpret_cast<uint64_t>(&expected.word), 2U | FUTEX_PRIVATE_FLAG, 0};
+}
+
 }  // namespace
 
-long futex_wait(FutexWord& word, uint32_t expected, const timespec* deadline, bool may_restart) {
-  // The kernel restarts FUTEX_WAIT after an SA_RESTART handler only when it has no timeout;
-  // futex_waitv, whose timeout is absolute, it restarts always.
-  if (may_restart && deadline != nullptr) {
-    const WaitvEntry entry{expected, reinterpret_cast<uint64_t>(&word), 2U | FUTEX_PRIVATE_FLAG, 0};
-    const long result =
-        call(kFutexWaitv, &entry, 1L, 0L, deadline, static_cast<long>(CLOCK_MONOTONIC));
-    if (result != -ENOSYS && result != -EPERM) return result < 0 ? result : 0;
-  }
+long futex_wait(const FutexWord& word, uint32_t expected, const timespec* deadline) {
   return call(SYS_futex, &word, static_cast<long>(FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG),
               static_cast<long>(expected), deadline, 0L, static_cast<long>(FUTEX_BITSET_MATCH_ANY));
+}
+
+// The kernel restarts FUTEX_WAIT after an SA_RESTART handler only when it has no timeout;
+// futex_waitv, whose timeout is absolute, it restarts always.
+long futex_wait_both(Expected word, Expected other, const timespec* deadline) {
+  const WaitvEntry entries[] = {entry_of(word), entry_of(other)};
+  const long result =
+      call(kFutexWaitv, entries, 2L, 0L, deadline, static_cast<long>(CLOCK_MONOTONIC));
+  if (result != -ENOSYS && result != -EPERM) return result < 0 ? result : 0;
+  return futex_wait(word.word, word.value, deadline);
 }
 
 void nap(long microseconds) {
@@ -71,7 +77,7 @@ void Lock::acquire_contended() {
     __builtin_ia32_pause();
   }
   while (word_.exchange(kContended, std::memory_order_acquire) != kFree) {
-    futex_wait(word_, kContended, nullptr, false);
+    futex_wait(word_, kContended, nullptr);
   }
 }
 

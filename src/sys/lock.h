@@ -14,10 +14,20 @@ using FutexWord = std::atomic<uint32_t>;
 static_assert(sizeof(FutexWord) == sizeof(uint32_t));
 
 // Sleeps while `word` holds `expected`. 0 after a wake-up (also a spurious one), -EAGAIN if it
-// held another value, -ETIMEDOUT at the deadline (CLOCK_MONOTONIC), -EINTR after a handler ran.
-// With `may_restart`, a handler installed with SA_RESTART does not end a wait that has a deadline,
-// where the kernel can do that (futex_waitv, Linux 5.16); without a deadline it never does.
-long futex_wait(FutexWord& word, uint32_t expected, const timespec* deadline, bool may_restart);
+// held another value, -ETIMEDOUT at the deadline (CLOCK_MONOTONIC), -EINTR after a handler ran; one
+// with SA_RESTART does not end a wait without a deadline.
+long futex_wait(const FutexWord& word, uint32_t expected, const timespec* deadline);
+
+// A word together with the value that it is expected to hold.
+struct Expected {
+  const FutexWord& word;
+  uint32_t value;
+};
+
+// The same for two words; a handler with SA_RESTART never ends it, but both words are looked at
+// again after one. Kernels before 5.16 and sandboxes that forbid futex_waitv: as futex_wait, and
+// `other` is not looked at.
+long futex_wait_both(Expected word, Expected other, const timespec* deadline);
 
 // The address may be stale: waking a word that nobody waits for, or memory that is gone, does
 // nothing.

@@ -130,12 +130,12 @@ void CancelType::restore() {
   changed_ = false;
 }
 
-long cancellable_futex_wait(FutexWord& word, uint32_t expected, const timespec* deadline,
+long cancellable_futex_wait(Expected word, Expected other, const timespec* deadline,
                             CancelType& type) {
   // Asynchronous for the length of one system call, as glibc makes its own calls cancellable:
   // nothing is held meanwhile but what the caller's CleanupScope releases.
   type.make_asynchronous();
-  const long result = futex_wait(word, expected, deadline, true);
+  const long result = futex_wait_both(word, other, deadline);
   type.restore();
   return result;
 }

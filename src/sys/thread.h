@@ -60,9 +60,9 @@ class CancelType {
   bool changed_;
 };
 
-// futex_wait as a cancellation point. `type` must be restored by the caller's cleanup if the call
-// is left by a jump.
-long cancellable_futex_wait(FutexWord& word, uint32_t expected, const timespec* deadline,
+// futex_wait_both as a cancellation point. `type` must be restored by the caller's cleanup if the
+// call is left by a jump.
+long cancellable_futex_wait(Expected word, Expected other, const timespec* deadline,
                             CancelType& type);
 
 // Runs `routine(argument)` if the scope is left by cancellation, pthread_exit or longjmp. The

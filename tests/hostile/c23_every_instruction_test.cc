@@ -47,8 +47,9 @@ void on_signal(int, siginfo_t*, void*) {
   tell(Place::handled);
 }
 
-// The grandchild's end: a read and a write of its own.
-[[noreturn]] void end_grandchild(const Descriptor& file) {
+// The grandchild's end: a read and a write of its own, on a descriptor that it opens now.
+[[noreturn]] void end_grandchild() {
+  const Descriptor file = support::temporary_file("0123456789");
   char bytes[4] = {};
   aiocb request = block(file.get(), bytes, 4, 0);
   if (aio_read(&request) != 0 || support::wait_for(request) != 0) _exit(1);
@@ -113,7 +114,7 @@ class C23_EveryInstruction : public support::Limited {
     call(file, pipe);
     tell(Place::begin);
     call(file, pipe);
-    if (is_grandchild != 0) end_grandchild(file);
+    if (is_grandchild != 0) end_grandchild();
     tell(Place::end);
     _exit(0);
   }
@@ -138,6 +139,44 @@ TEST_F(C23_EveryInstruction, ForkInAReadThatWaitsAndInItsCancellation) {
     request = block(pipe.reader.get(), &byte, 1);
     aio_read(&request);
     aio_cancel(pipe.reader.get(), &request);
+    while (is_grandchild == 0 && aio_error(&request) == EINPROGRESS) sched_yield();
+  });
+}
+
+TEST_F(C23_EveryInstruction, ForkInAWaitThatItsTimeoutEnds) {
+  fork_inside([](const Descriptor&, const Pipe& pipe) {
+    static char byte;
+    static aiocb request;
+    request = block(pipe.reader.get(), &byte, 1);
+    aio_read(&request);
+    const timespec moment = support::milliseconds(1);
+    support::suspend_for(request, &moment);
+    if (is_grandchild == 0) aio_cancel(pipe.reader.get(), &request);
+  });
+}
+
+TEST_F(C23_EveryInstruction, ForkInAListThatIsAwaited) {
+  fork_inside([](const Descriptor& file, const Pipe&) {
+    static char bytes[] = "89";
+    static aiocb request;
+    request = block(file.get(), bytes, 2, 8);
+    request.aio_lio_opcode = LIO_WRITE;
+    aiocb* const list[] = {&request};
+    lio_listio(LIO_WAIT, list, 1, nullptr);
+    while (is_grandchild == 0 && aio_error(&request) == EINPROGRESS) sched_yield();
+  });
+}
+
+TEST_F(C23_EveryInstruction, ForkInACloseThatStopsARead) {
+  fork_inside([](const Descriptor&, const Pipe&) {
+    static char byte;
+    static aiocb request;
+    int ends[2];
+    if (pipe(ends) != 0) return;
+    request = block(ends[0], &byte, 1);
+    aio_read(&request);
+    close(ends[0]);  // whose number is free then, in the grandchild as well
+    close(ends[1]);
     while (is_grandchild == 0 && aio_error(&request) == EINPROGRESS) sched_yield();
   });
 }
