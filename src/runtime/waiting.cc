@@ -137,7 +137,8 @@ struct LinkPages {
   }
 };
 
-int suspend_long(const Began& began, const aiocb* const list[], int count, const timespec* deadline) {
+int suspend_long(const Began& began, const aiocb* const list[], int count,
+                 const timespec* deadline) {
   const size_t bytes = static_cast<size_t>(count) * sizeof(core::WaitLink);
   LinkPages pages{static_cast<core::WaitLink*>(sys::map_pages(bytes, sys::OnFork::unmap)), bytes};
   if (pages.links == nullptr) return -EAGAIN;

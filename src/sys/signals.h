@@ -23,10 +23,17 @@ inline constexpr int kNudgeSignal = 32;
 inline constexpr SignalMask kAllSignals = ~(SignalMask{1} << (33 - 1));
 inline constexpr SignalMask kNudgeableMask = kAllSignals & ~(SignalMask{1} << (kNudgeSignal - 1));
 
+// The kernel has no reason to refuse it. But a helper thread with the nudge open loses it while it
+// works, and a program's thread would get back a mask that was never read: so whatever stands
+// between (a tracer, a sandbox) is asked again.
 inline SignalMask set_signal_mask(SignalMask mask) {
+  constexpr int kAttempts = 4;
   SignalMask before = 0;
-  call(SYS_rt_sigprocmask, static_cast<long>(SIG_SETMASK), &mask, &before,
-       static_cast<long>(sizeof mask));
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    const long result = call(SYS_rt_sigprocmask, static_cast<long>(SIG_SETMASK), &mask, &before,
+                             static_cast<long>(sizeof mask));
+    if (result == 0) break;
+  }
   return before;
 }
 
