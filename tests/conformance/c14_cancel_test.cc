@@ -81,8 +81,9 @@ void stops_a_waiting_read(const Place& place) {
     aiocb reading = support::block(place.reader.get(), buffer, 8, 3);
     const aiocb before = reading;
     ASSERT_EQ(0, aio_read(&reading));
-    // Half of the rounds give the request time to reach wherever it waits.
-    if (round == 1) usleep(2000);
+    if (round == 1) {
+      EXPECT_TRUE(support::others_are_asleep());  // it is where it waits
+    }
     EXPECT_EQ(AIO_CANCELED, aio_cancel(place.reader.get(), round == 2 ? nullptr : &reading));
     if (testing::Test::HasFailure()) {
       EXPECT_EQ(8, write(place.writer.get(), "12345678", 8)) << "to get the read out of the way";

@@ -211,7 +211,7 @@ void* submit_a_list(void*) {
 
 // Ends the process: with 0 if the list's notification comes once there is room for it.
 void* make_room_later(void*) {
-  usleep(5'000'000);  // longer than the library's idle threads stay
+  usleep(5'000'000);  // a time in which the library must not give up; its idle threads do
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGRTMIN);

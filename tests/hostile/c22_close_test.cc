@@ -61,8 +61,9 @@ void waiting_reads_never_touch_the_later_file(Replace replace) {
     std::vector<aiocb> blocks;
     for (char& byte : bytes) blocks.push_back(support::block(number.get(), &byte, 1));
     for (aiocb& block : blocks) ASSERT_EQ(0, aio_read(&block));
-    // Odd rounds: the reads had time to get to where they wait.
-    if (round % 2 == 1) usleep(1000);
+    if (round % 2 == 1) {
+      EXPECT_TRUE(support::others_are_asleep());  // they are where they wait
+    }
     replace(number.get(), later.reader.get());
     ASSERT_EQ(6, write(later.writer.get(), "LATER!", 6));
     signal(SIGPIPE, SIG_IGN);
@@ -260,7 +261,9 @@ TEST_F(C22_Close, APipesWriterSeesTheReaderGoAlthoughAReadWaits) {
     char byte;
     aiocb reading = support::block(pipe.reader.get(), &byte, 1);
     ASSERT_EQ(0, aio_read(&reading));
-    if (round % 2 == 1) usleep(1000);
+    if (round % 2 == 1) {
+      EXPECT_TRUE(support::others_are_asleep());
+    }
     pipe.reader.reset();
     EXPECT_TRUE(eventually([&] { return hung_up(pipe.writer.get()); }));
     EXPECT_EQ(ECANCELED, wait_for(reading));
@@ -273,7 +276,9 @@ TEST_F(C22_Close, ASocketsPeerSeesTheEndAlthoughAReadWaits) {
     char byte;
     aiocb reading = support::block(sockets.one.get(), &byte, 1);
     ASSERT_EQ(0, aio_read(&reading));
-    if (round % 2 == 1) usleep(1000);
+    if (round % 2 == 1) {
+      EXPECT_TRUE(support::others_are_asleep());
+    }
     sockets.one.reset();
     const timeval limit{20, 0};
     setsockopt(sockets.two.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);

@@ -16,8 +16,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <filesystem>
 #include <memory>
 #include <new>
+#include <string>
 
 #include "support/support.h"
 
@@ -201,6 +203,22 @@ inline bool asleep_after(const Thread& thread, const std::atomic<bool>& entered)
   return eventually([&] {
     for (int look = 0; look < 4; ++look) {
       if (!entered || !thread.asleep()) return false;
+      usleep(50);
+    }
+    return true;
+  });
+}
+
+// Waits until every other thread of the process sleeps: what was submitted has got to where it
+// waits. Looked at more than once, as above.
+inline bool others_are_asleep() {
+  const std::string self = std::to_string(this_thread());
+  return eventually([&] {
+    for (int look = 0; look < 4; ++look) {
+      for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+        const std::string id = task.path().filename();
+        if (id != self && thread_state(std::stoi(id)) != 'S') return false;
+      }
       usleep(50);
     }
     return true;
