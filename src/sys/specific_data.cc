@@ -20,14 +20,16 @@
 namespace inflight::sys {
 namespace {
 
-// How glibc describes an array in its thread descriptor, the object that a pthread_t points to.
+// How glibc describes a field of its thread descriptor, the object that a pthread_t points to.
 struct FieldDescription {
-  uint32_t bits;  // of one element
-  uint32_t count;
+  uint32_t bits;   // of one element
+  uint32_t count;  // of elements; an array may be described as one
   uint32_t offset;
+
+  pthread_key_t block_count() const { return bits * count / (CHAR_BIT * sizeof(void*)); }
 };
 
-constexpr FieldDescription kUnknown{};
+constexpr FieldDescription kUnknown{};  // no blocks
 
 std::atomic<const FieldDescription*> learnt{nullptr};
 
@@ -39,9 +41,10 @@ void* const* blocks_of_this_thread(const FieldDescription& field) {
 
 // The first block is a part of the descriptor itself, which the array must show.
 bool is_plausible(const FieldDescription& field, uint32_t descriptor_size) {
-  if (field.bits != CHAR_BIT * sizeof(void*) || field.offset % sizeof(void*) != 0) return false;
-  if (field.count == 0 || PTHREAD_KEYS_MAX % field.count != 0) return false;
-  if (field.offset + (field.count * sizeof(void*)) > descriptor_size) return false;
+  const pthread_key_t count = field.block_count();
+  if (count == 0 || PTHREAD_KEYS_MAX % count != 0 || field.offset % sizeof(void*) != 0)
+    return false;
+  if (field.offset + (count * sizeof(void*)) > descriptor_size) return false;
   const auto* first = static_cast<const char*>(blocks_of_this_thread(field)[0]);
   return first >= descriptor() && first < descriptor() + descriptor_size;
 }
@@ -55,20 +58,28 @@ const FieldDescription& learn() {
   return *field;
 }
 
+bool has_value(pthread_key_t first_key, pthread_key_t end) {
+  void* (*const get)(pthread_key_t) = pthread_getspecific;  // without the PLT
+  for (pthread_key_t key = first_key; key < end; ++key) {
+    if (get(key) != nullptr && !is_end_watch(key)) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
-bool has_specific_data() {
-  void* (*const get)(pthread_key_t) = pthread_getspecific;  // without the PLT
+bool knows_blocks_of_specific_data() {
   const FieldDescription* known = learnt.load(std::memory_order_acquire);
-  const FieldDescription& field = known != nullptr ? *known : learn();
-  const pthread_key_t block_count = field.count != 0 ? field.count : 1;
-  const pthread_key_t keys_per_block = PTHREAD_KEYS_MAX / block_count;
-  for (pthread_key_t block = 0; block < block_count; ++block) {
-    if (field.count != 0 && blocks_of_this_thread(field)[block] == nullptr) continue;
-    const pthread_key_t first = block * keys_per_block;
-    for (pthread_key_t key = first; key < first + keys_per_block; ++key) {
-      if (get(key) != nullptr && !is_end_watch(key)) return true;
-    }
+  return (known != nullptr ? *known : learn()).block_count() != 0;
+}
+
+bool has_specific_data() {
+  if (!knows_blocks_of_specific_data()) return has_value(0, PTHREAD_KEYS_MAX);
+  const FieldDescription& field = *learnt.load(std::memory_order_acquire);
+  const pthread_key_t keys = PTHREAD_KEYS_MAX / field.block_count();
+  for (pthread_key_t block = 0; block < field.block_count(); ++block) {
+    const bool exists = blocks_of_this_thread(field)[block] != nullptr;
+    if (exists && has_value(block * keys, (block + 1) * keys)) return true;
   }
   return false;
 }

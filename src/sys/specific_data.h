@@ -7,4 +7,8 @@ namespace inflight::sys {
 // async-signal-safe: the first call asks the dynamic linker.
 bool has_specific_data();
 
+// True where that takes a look at the blocks that the thread has, false where it takes one at every
+// possible key.
+bool knows_blocks_of_specific_data();
+
 }  // namespace inflight::sys
