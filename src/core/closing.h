@@ -5,7 +5,13 @@
 // at least one of the two sees the other. A submission that finds its descriptor marked by another
 // thread takes itself back, waits until the mark is gone and looks at the descriptor anew. One that
 // finds a mark of its own thread is made by a handler that interrupted the close: it cannot wait,
-// and ends as cancelled. So no request acts on a file that was opened after its submission.
+// and ends as cancelled.
+//
+// Before all that a submission has asked the kernel which file the descriptor is. A close that has
+// come and gone since then is known by the count of closes, which it raises before it takes its
+// mark away: then, too, the submission takes itself back and looks anew. So a request stands with
+// the file that its number means, where a later close finds it, and none acts on a file that was
+// opened after its submission.
 #pragma once
 
 #include <atomic>
@@ -15,6 +21,7 @@ namespace inflight::core {
 
 struct Closing {
   static constexpr int kMarks = 64;
+  static constexpr uint32_t kCounts = 64;
   enum class Cover : uint8_t {
     none,
     by_this_thread,
@@ -30,7 +37,8 @@ struct Closing {
 
   Mark marks[kMarks];
   std::atomic<uint32_t> crowd;  // closes that found no free mark: they cover everything
-  std::atomic<uint32_t> ended;  // closes so far
+  // Closes so far, of the descriptors with the same remainder: those of others matter little.
+  std::atomic<uint32_t> ended[kCounts];
 
   static uintptr_t this_thread() { return reinterpret_cast<uintptr_t>(__builtin_thread_pointer()); }
 
@@ -55,14 +63,35 @@ struct Closing {
     if (mark < kMarks) marks[mark].entered.store(true);
   }
 
-  // What is remembered of a descriptor is worth something only until this changes.
-  uint32_t count() const { return ended.load(std::memory_order_acquire); }
+  // What is known of a descriptor is worth something only until this changes.
+  uint32_t count(int fd) const {
+    return ended[static_cast<uint32_t>(fd) % kCounts].load(std::memory_order_acquire);
+  }
 
   void end(int mark) {
-    ended.fetch_add(1, std::memory_order_release);
-    if (mark == kMarks) return leave_crowd();
+    if (mark == kMarks) {
+      count_range(0, kCounts);
+      return leave_crowd();
+    }
+    const uint64_t range = marks[mark].range.load(std::memory_order_relaxed);
+    const auto after_first = static_cast<uint32_t>(range >> 32);
+    const auto last = static_cast<uint32_t>(range);
+    if (after_first == last + 1) {
+      count_one(last);
+    } else if (range != 0) {
+      count_range(after_first - 1, last);
+    }
     marks[mark].range.store(0, std::memory_order_release);
     marks[mark].owner.store(0, std::memory_order_release);
+  }
+
+  void count_one(uint32_t number) {
+    ended[number % kCounts].fetch_add(1, std::memory_order_release);
+  }
+
+  void count_range(uint32_t first, uint32_t last) {
+    const uint32_t length = last - first < kCounts ? last - first + 1 : kCounts;
+    for (uint32_t i = 0; i < length; ++i) count_one(first + i);
   }
 
   // A handler may have forked since begin(), or inside it. In the child all this was wiped then: a

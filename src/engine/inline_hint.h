@@ -23,7 +23,7 @@ namespace inflight::engine {
 // here only loses its own answer.
 class InlineHints {
  public:
-  // `closes` counts the closes seen so far.
+  // `closes` counts the closes of the descriptor seen so far.
   bool suits(int fd, uint32_t closes) {
     std::atomic<uint64_t>& entry = entry_of(fd);
     const uint64_t known = entry.load(std::memory_order_relaxed);

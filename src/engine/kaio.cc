@@ -174,7 +174,7 @@ bool suits_kaio(const Process& process, const Request& request) {
   }
   if (process.choice != Choice::automatic && process.choice != Choice::kaio) return false;
   // A write over RLIMIT_FSIZE raises SIGXFSZ in the thread that submits it; a worker blocks that.
-  return !request.is_write() || !sys::file_size_is_limited();
+  return !request.is_write() || sys::file_size_limit() == sys::kNoLimit;
 }
 
 bool push_to_kaio(Process& process, Request& request, Effects& effects) {

@@ -117,10 +117,10 @@ void pass_turn(Pool& pool, Request& request) {
 // worker has been called.
 bool look_for_work(Process& process) {
   Pool& pool = process.pool;
-  if (process.spin == 0 || pool.looking.load(std::memory_order_relaxed)) return false;
+  if (pool.spin == 0 || pool.looking.load(std::memory_order_relaxed)) return false;
   pool.looking.store(true, std::memory_order_relaxed);
   process.core.lock.release();
-  pool.look.until(process.spin, [&] { return !pool.looking.load(std::memory_order_relaxed); });
+  pool.look.until(pool.spin, [&] { return !pool.looking.load(std::memory_order_relaxed); });
   process.core.lock.acquire();
   if (!pool.looking.load(std::memory_order_relaxed)) return true;
   pool.looking.store(false, std::memory_order_relaxed);

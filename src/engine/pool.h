@@ -23,6 +23,7 @@ struct Pool {
   // who clears it, under the lock, has called it; it looks without the lock.
   std::atomic<bool> looking;
   sys::Spin look;
+  long spin;  // nanoseconds that a worker looks for work, and a waiter for a worker's end; 0: never
   // Requests queued or in a worker's hands that end soon: worth looking out for (runtime/waiting).
   // Changes under the lock.
   std::atomic<int> expected;

@@ -32,7 +32,7 @@ struct Process {
   pid_t pid;
   Choice choice;
   size_t inline_limit;  // bytes that the caller copies itself
-  long spin;            // nanoseconds to look for an event before sleeping; 0: never
+  long spin;            // nanoseconds to look for any other event than a worker's; 0: never
 
   // Null unless INFLIGHT_STATS and INFLIGHT_TRACE are set. Without the lock, each is to be read
   // once: a handler may fork in between, and in the child it is null then. What it pointed to stays

@@ -15,6 +15,7 @@ namespace inflight::engine {
 namespace {
 
 using core::Effects;
+using Cover = core::Closing::Cover;
 using core::FileKey;
 using core::FileKind;
 using core::Group;
@@ -98,6 +99,7 @@ enum class Submitted : uint8_t {
   yes,
   no_memory,
   closing,  // another thread is closing the descriptor: nothing was done
+  closed,   // another thread has closed it since it was examined: nothing was done
 };
 
 // Links the request, and gives it to an engine unless something comes first, or unless it is known
@@ -114,19 +116,15 @@ Submitted try_start(Process& process, aiocb& block, Operation operation, const T
       core::release_request(process.core, *request);
       return Submitted::no_memory;
     }
-    switch (process.closing.cover(target.fd)) {
-      case core::Closing::Cover::none:
-        break;
-      case core::Closing::Cover::by_this_thread:
-        error = ECANCELED;
-        break;
-      case core::Closing::Cover::being_closed:
-        if (!patient) break;
-        [[fallthrough]];
-      case core::Closing::Cover::being_settled:
-        core::withdraw(process.core, *request);
-        return Submitted::closing;
+    const auto cover = process.closing.cover(target.fd);
+    const bool must_wait =
+        cover == Cover::being_settled || (cover == Cover::being_closed && patient);
+    // In this order: a mark that is gone has been counted.
+    if (must_wait || process.closing.count(target.fd) != target.closes) {
+      core::withdraw(process.core, *request);
+      return must_wait ? Submitted::closing : Submitted::closed;
     }
+    if (cover == Cover::by_this_thread) error = ECANCELED;
     if (group != nullptr) {
       request->group = group;
       ++group->unfinished;
@@ -147,19 +145,25 @@ Submitted try_start(Process& process, aiocb& block, Operation operation, const T
 }
 
 // Submits, after closes of the descriptor that are under way. `target` is what is known of it, and
-// is asked for again after a wait. 0 or EAGAIN.
+// is asked for again after a close. What the effects hold is carried out before a wait, as the
+// close may be waiting for just that. 0 or EAGAIN.
 int start(Process& process, aiocb& block, Operation operation, Target& target,
           const Notification& notification, int error, Group* group, Effects& effects) {
-  for (int waits = 0;; ++waits) {
+  for (int waits = 0;;) {
     // The kernel frees the number first thing in close(2), but may linger there for long; then the
     // number has a new owner who must not wait for the old one.
     const bool patient = waits < kCloseWaits;
     const int known = error != 0 ? error : foreseen_error(block, operation, target);
     const Submitted submitted =
         try_start(process, block, operation, target, notification, known, group, patient, effects);
-    if (submitted != Submitted::closing) return submitted == Submitted::yes ? 0 : EAGAIN;
-    sys::nap(kCloseWaitMicroseconds);
-    target = examine(block.aio_fildes, operation);
+    if (submitted == Submitted::yes) return 0;
+    if (submitted == Submitted::no_memory) return EAGAIN;
+    if (submitted == Submitted::closing) {
+      carry_out(process, effects);
+      sys::nap(kCloseWaitMicroseconds);
+      ++waits;
+    }
+    target = examine(process, block.aio_fildes, operation);
   }
 }
 
@@ -193,7 +197,7 @@ bool may_be_inline(const Process& process, const aiocb& block) {
 [[gnu::always_inline]] inline bool try_inline(Process& process, aiocb& block, bool& tried,
                                               Answer& answer) {
   if (!may_be_inline(process, block)) return false;
-  const uint32_t closes = process.closing.count();
+  const uint32_t closes = process.closing.count(block.aio_fildes);
   if (!inline_hints().suits(block.aio_fildes, closes)) return false;
   if (answered_inline(process, block, answer)) return true;
   inline_hints().tried(block.aio_fildes, closes, answer.result);
@@ -246,9 +250,10 @@ void name_operation(aiocb& block, Operation operation) {
 
 }  // namespace
 
-Target examine(int fd, Operation operation) {
+Target examine(const Process& process, int fd, Operation operation) {
   Target target{};
   target.fd = fd;
+  target.closes = process.closing.count(fd);
   target.key = FileKey{kByNumber, static_cast<uint32_t>(fd)};
   const long flags = sys::get_status_flags(fd);
   struct stat file;
@@ -299,7 +304,7 @@ int submit(Process& process, aiocb& block, Operation operation) {
   if (error == 0 && reads && read_and_called_back(process, block, notification, tried, effects)) {
     carry_out(process, effects);
   } else if (error == 0) {
-    Target target = examine(block.aio_fildes, operation);
+    Target target = examine(process, block.aio_fildes, operation);
     target.is_cold = tried;
     error = start(process, block, operation, target, notification, 0, nullptr, effects);
     carry_out(process, effects);
@@ -321,7 +326,7 @@ int submit_entry(Process& process, aiocb& block, Group& group, Target& target, E
   Notification notification;
   int error = check(block, notification);
   if (!named) error = EINVAL;
-  if (target.fd != block.aio_fildes) target = examine(block.aio_fildes, operation);
+  if (target.fd != block.aio_fildes) target = examine(process, block.aio_fildes, operation);
   const bool askable = operation == Operation::read && target.kind == FileKind::disk &&
                        (target.status_flags & O_DIRECT) == 0;
   const bool calls_back = notification.kind == Notification::Kind::callback;

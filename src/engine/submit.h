@@ -17,10 +17,11 @@ struct Target {
   bool is_cold;   // the caller tried to read inline, and could not
   bool may_wait;  // a regular file that may not be one of a disk
   core::FileKey key;
+  uint32_t closes;  // Closing::count() from before it was asked
 };
 
 // `operation` decides how an unusual file is probed. A closed descriptor is FileKind::closed.
-Target examine(int fd, core::Operation operation);
+Target examine(const Process& process, int fd, core::Operation operation);
 
 // Not an errno: a handler has forked since the library was started, and this is the child, where it
 // has to be started anew.

@@ -72,7 +72,7 @@ void look_at_range(Process& process, uint32_t first, uint32_t last, Wait& wait, 
                    Effects& effects) {
   if (first == last) {
     const auto fd = static_cast<int>(first);
-    const engine::Target target = engine::examine(fd, core::Operation::read);
+    const engine::Target target = engine::examine(process, fd, core::Operation::read);
     // What cannot be examined is not open, as a rule; else its requests must be looked for.
     if (target.kind != FileKind::closed) {
       sys::Guard guard(process.core.lock);

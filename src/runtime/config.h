@@ -9,7 +9,7 @@ struct Config {
   engine::Choice choice = engine::Choice::automatic;  // INFLIGHT_ENGINE
   int threads = 0;                                    // INFLIGHT_THREADS, 0: not given
   size_t inline_limit = 64 * 1024;                    // INFLIGHT_INLINE, bytes
-  long spin = 20;                                     // INFLIGHT_SPIN, microseconds
+  long spin = -1;                                     // INFLIGHT_SPIN, microseconds, -1: not given
 };
 
 // A value that means nothing is reported on standard error, once in the life of the process, and

@@ -20,6 +20,18 @@ int default_limit() {
   return count < 16 ? 16 : count < 64 ? count : 64;
 }
 
+// Microseconds. A stream's event comes soon or late, and looking for it takes processor time from
+// who makes it come. A worker and who waits for it meet each other again and again: each looks for
+// longer than waking the other takes (some 30 on a virtual machine), or once they have missed each
+// other they go on doing so.
+constexpr long kSpin = 20;
+constexpr long kPoolSpin = 50;
+
+long spin_of(const Config& config, long not_given) {
+  if (sys::processor_count() == 1) return 0;
+  return 1000 * (config.spin >= 0 ? config.spin : not_given);
+}
+
 Process* map_process() {
   Process* process = engine::process_pointer.load(std::memory_order_acquire);
   if (process != nullptr) return process;
@@ -37,7 +49,8 @@ void configure(Process& process) {
   process.inline_limit = config.inline_limit;
   const int processors = sys::processor_count();
   process.pool.most_copies = processors > 1 ? processors - 1 : 1;
-  process.spin = processors > 1 ? config.spin * 1000 : 0;
+  process.spin = spin_of(config, kSpin);
+  process.pool.spin = spin_of(config, kPoolSpin);
   const int wish = wished_threads.load(std::memory_order_relaxed);
   process.pool.limit = config.threads > 0 ? config.threads : wish > 0 ? wish : default_limit();
   process.stats = open_statistics(process.pid);

@@ -37,7 +37,8 @@ bool finished_soon(Process& process, const aiocb* const list[], int count) {
   if (count > kFewLinks) return false;
   const bool expected = process.pool.expected.load(std::memory_order_relaxed) != 0;
   sys::Spin& spin = expected ? process.look_for_pool : process.look_for_others;
-  return spin.until(process.spin, [=] { return any_finished(list, count); });
+  const long time = expected ? process.pool.spin : process.spin;
+  return spin.until(time, [=] { return any_finished(list, count); });
 }
 
 // Where the caller waits for one request of the kernel's AIO, it may take the completion itself. 0
@@ -140,7 +141,7 @@ struct LinkPages {
 int suspend_long(const Began& began, const aiocb* const list[], int count,
                  const timespec* deadline) {
   const size_t bytes = static_cast<size_t>(count) * sizeof(core::WaitLink);
-  LinkPages pages{static_cast<core::WaitLink*>(sys::map_pages(bytes, sys::OnFork::unmap)), bytes};
+  LinkPages pages{static_cast<core::WaitLink*>(sys::map_pages(bytes, sys::OnFork::wipe)), bytes};
   if (pages.links == nullptr) return -EAGAIN;
   int result;
   {
@@ -211,16 +212,15 @@ void Wait::unlink() {
 }
 
 int suspend(const aiocb* const list[], int count, const timespec* timeout) {
+  // First of all: from here on a fork is noticed.
+  Process* const known = started();
+  const uint32_t epoch = known != nullptr ? known->epoch.load() : 0;
   sys::cancellation_point();
   if (count < 0) return -EINVAL;
   if (timeout != nullptr && (timeout->tv_nsec < 0 || timeout->tv_nsec >= 1'000'000'000)) {
     return -EINVAL;
   }
-  uint32_t epoch = 0;
-  if (Process* process = started()) {
-    epoch = process->epoch.load();
-    engine::count(*process, INFLIGHT_SUSPENDS);
-  }
+  if (known != nullptr) engine::count(*known, INFLIGHT_SUSPENDS);
   engine::inline_hints().waited();
   if (any_finished(list, count)) return 0;
   timespec deadline;

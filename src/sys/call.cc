@@ -28,10 +28,10 @@ long raw_call(long number, const long (&arguments)[6]) {
   return result;
 }
 
-bool file_size_is_limited() {
+uint64_t file_size_limit() {
   rlimit limit{};
-  if (call(SYS_prlimit64, 0L, static_cast<long>(RLIMIT_FSIZE), 0L, &limit) < 0) return true;
-  return limit.rlim_cur != RLIM_INFINITY;
+  if (call(SYS_prlimit64, 0L, static_cast<long>(RLIMIT_FSIZE), 0L, &limit) < 0) return 0;
+  return limit.rlim_cur;
 }
 
 int processor_count() {

@@ -90,8 +90,9 @@ inline long send(int fd, const void* buffer, size_t length, int flags) {
 inline long synchronize(int fd) { return call(SYS_fsync, fd); }
 inline long synchronize_data(int fd) { return call(SYS_fdatasync, fd); }
 
-// Says whether RLIMIT_FSIZE could make a write raise SIGXFSZ in the thread that issues it.
-bool file_size_is_limited();
+// RLIMIT_FSIZE: going beyond it raises SIGXFSZ in the thread that does. 0 if it cannot be told.
+uint64_t file_size_limit();
+inline constexpr uint64_t kNoLimit = ~uint64_t{0};  // RLIM_INFINITY
 
 inline long wait_for_readiness(pollfd* files, unsigned long count, const timespec* timeout,
                                const SignalMask& mask) {

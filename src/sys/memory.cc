@@ -38,13 +38,14 @@ void* create_shared_file(const char* path, size_t bytes, bool& exists) {
   if (fd < 0) return nullptr;
   void* pages = nullptr;
   // With blocks: a page of a file that has none could not be written once the disk is full.
-  long sized = call(SYS_fallocate, fd, 0L, 0L, static_cast<long>(bytes));
+  long sized = bytes <= file_size_limit() ? 0 : -EFBIG;
+  if (sized == 0) sized = call(SYS_fallocate, fd, 0L, 0L, static_cast<long>(bytes));
   if (sized == -EOPNOTSUPP) sized = call(SYS_ftruncate, fd, static_cast<long>(bytes));
   if (sized == 0) {
     pages = map(bytes, MAP_SHARED, static_cast<int>(fd));
   }
+  if (pages == nullptr) call(SYS_ftruncate, fd, 0L);
   close(static_cast<int>(fd));
-  if (pages == nullptr) call(SYS_unlink, path);
   return pages;
 }
 

@@ -71,13 +71,14 @@ class C23_EveryInstruction : public support::Limited {
   }
   void TearDown() override { std::filesystem::remove_all(pages_); }
 
-  // `call` is made once as it is, so that the helpers are there, and then stepped through.
-  void fork_inside(const std::function<void(const Descriptor&, const Pipe&)>& call) {
+  // `call` is made once as it is, so that the helpers are there, and then stepped through. `every`:
+  // so many-th instruction, of a call that goes through the same ones again and again.
+  void fork_inside(const std::function<void(const Descriptor&, const Pipe&)>& call, int every = 1) {
     const pid_t child = fork();
     if (child == 0) run(call);
     ASSERT_GT(child, 0);
     support::Tracer tracer(child, support::text_of_library());
-    tracer.trace(0, stride(), false);
+    tracer.trace(0, stride() * every, false);
     if (WIFEXITED(tracer.status()) && WEXITSTATUS(tracer.status()) == 77) {
       GTEST_SKIP() << "tracing is forbidden here";
     }
@@ -153,6 +154,26 @@ TEST_F(C23_EveryInstruction, ForkInAWaitThatItsTimeoutEnds) {
     support::suspend_for(request, &moment);
     if (is_grandchild == 0) aio_cancel(pipe.reader.get(), &request);
   });
+}
+
+// So long that its links are in pages of their own.
+TEST_F(C23_EveryInstruction, ForkInAWaitForALongList) {
+  fork_inside(
+      [](const Descriptor&, const Pipe& pipe) {
+        static char bytes[300];
+        static aiocb requests[300];
+        static const aiocb* list[300];
+        for (size_t i = 0; i < std::size(list); ++i) {
+          if (requests[i].aio_nbytes == 0) {  // once: it stays
+            requests[i] = block(pipe.reader.get(), &bytes[i], 1);
+            aio_read(&requests[i]);
+          }
+          list[i] = &requests[i];
+        }
+        const timespec moment = support::milliseconds(1);
+        aio_suspend(list, std::size(list), &moment);
+      },
+      7);
 }
 
 TEST_F(C23_EveryInstruction, ForkInAListThatIsAwaited) {

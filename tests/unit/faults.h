@@ -4,6 +4,7 @@
 
 #include <array>
 #include <atomic>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <vector>
@@ -13,13 +14,15 @@
 namespace faults {
 
 struct Rule {
-  long number;           // SYS_...
-  long answer = 0;       // what the call gives instead: a negative errno
-  int times = 1 << 30;   // how often, then the kernel answers again
-  int after = 0;         // calls let through first
-  int every = 1;         // only every so many-th call
-  bool shorten = false;  // instead of an answer: the length (third argument) is halved
-  long operation = -1;   // only calls with this second argument
+  long number;                        // SYS_...
+  long answer = 0;                    // what the call gives instead: a negative errno
+  int times = 1 << 30;                // how often, then the kernel answers again
+  int after = 0;                      // calls let through first
+  int every = 1;                      // only every so many-th call
+  bool shorten = false;               // instead of an answer: the length (third argument) is halved
+  long operation = -1;                // only calls with this second argument
+  std::function<void()> before = {};  // done first, then the kernel is asked
+  std::function<void()> afterwards = {};  // done between the kernel's answer and the library
   int seen = 0;
 };
 
@@ -27,9 +30,9 @@ inline std::mutex mutex;
 inline std::vector<Rule> rules;
 inline std::atomic<long> injected{0};
 
-enum class Fate { pass, shorten, answer };
+enum class Fate { pass, shorten, answer, meanwhile };
 
-inline Fate decide(long number, long operation, long& answer) {
+inline Fate decide(long number, long operation, Rule& matched) {
   const std::lock_guard<std::mutex> guard(mutex);
   for (Rule& rule : rules) {
     if (rule.number != number || rule.times == 0) continue;
@@ -41,7 +44,8 @@ inline Fate decide(long number, long operation, long& answer) {
     if (++rule.seen % rule.every != 0) continue;
     --rule.times;
     ++injected;
-    answer = rule.answer;
+    matched = rule;
+    if (rule.before || rule.afterwards) return Fate::meanwhile;
     return rule.shorten ? Fate::shorten : Fate::answer;
   }
   return Fate::pass;
@@ -51,13 +55,19 @@ inline Fate decide(long number, long operation, long& answer) {
 inline std::array<std::atomic<bool>, 512> made{};
 
 inline long hook(long number, const long (&arguments)[6]) {
-  long answer = 0;
+  Rule rule{number};
   if (number >= 0 && number < static_cast<long>(made.size())) {
     made[static_cast<size_t>(number)].store(true, std::memory_order_relaxed);
   }
-  switch (decide(number, arguments[1], answer)) {
+  switch (decide(number, arguments[1], rule)) {
     case Fate::answer:
+      return rule.answer;
+    case Fate::meanwhile: {
+      if (rule.before) rule.before();
+      const long answer = inflight::sys::raw_call(number, arguments);
+      if (rule.afterwards) rule.afterwards();
       return answer;
+    }
     case Fate::pass:
       break;
     case Fate::shorten:
