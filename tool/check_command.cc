@@ -2,12 +2,15 @@
 // functions and lines where addr2line(1) is there to tell them.
 #include "check_command.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -18,6 +21,7 @@
 #include "library.h"
 #include "page_directory.h"
 #include "program.h"
+#include "say.h"
 #include "supervised_run.h"
 
 namespace tool {
@@ -25,6 +29,8 @@ namespace tool {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+constexpr off_t kLogRoom = off_t{1} << 20;
 
 std::string quoted_for_shell(const std::string& text) {
   std::string result = "'";
@@ -79,7 +85,7 @@ std::vector<Json> read_findings(const std::string& path) {
 
 void print_stack(const char* title, const Json& stack) {
   if (stack.empty()) return;
-  fmt::print(stderr, "   {}\n", title);
+  say("   {}\n", title);
   for (const Json& frame : stack) {
     const auto module = frame["module"].get<std::string>();
     const auto function = frame["function"].get<std::string>();
@@ -87,47 +93,59 @@ void print_stack(const char* title, const Json& stack) {
                                  ? frame["source"].get<std::string>()
                                  : fmt::format("{} at {}+{:#x}", function.empty() ? "?" : function,
                                                module, frame["offset"].get<uint64_t>());
-    fmt::print(stderr, "     {}\n", name);
+    say("     {}\n", name);
   }
 }
 
 void print_findings(const std::vector<Json>& findings) {
   for (const Json& finding : findings) {
-    fmt::print(stderr, "{}: {}\n", finding["kind"].get<std::string>(),
-               finding["what"].get<std::string>());
-    fmt::print(stderr, "   process {}, descriptor {}, {} bytes at {}\n", finding["pid"].get<int>(),
-               finding["descriptor"].get<int>(), finding["length"].get<uint64_t>(),
-               finding["offset"].get<int64_t>());
+    say("{}: {}\n", finding["kind"].get<std::string>(), finding["what"].get<std::string>());
+    say("   process {}, descriptor {}, {} bytes at {}\n", finding["pid"].get<int>(),
+        finding["descriptor"].get<int>(), finding["length"].get<uint64_t>(),
+        finding["offset"].get<int64_t>());
     print_stack("submitted by", finding["submitted"]);
     print_stack("found at", finding["found"]);
     if (finding.contains("repeated")) {
-      fmt::print(stderr, "   and {} more times\n", finding["repeated"].get<uint64_t>());
+      say("   and {} more times\n", finding["repeated"].get<uint64_t>());
     }
-    fmt::print(stderr, "\n");
+    say("\n");
   }
-  fmt::print(stderr, "inflight check: {} finding{}\n", findings.size(),
-             findings.size() == 1 ? "" : "s");
+  say("inflight check: {} finding{}\n", findings.size(), findings.size() == 1 ? "" : "s");
+}
+
+// With room, so that a finding is not lost to a full disk.
+void make_log(const std::string& path) {
+  const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  const bool made =
+      file >= 0 && (fallocate(file, FALLOC_FL_KEEP_SIZE, 0, kLogRoom) == 0 || errno == EOPNOTSUPP);
+  const int error = errno;
+  if (file >= 0) close(file);
+  if (made) return;
+  throw Failure(kCannotPrepare,
+                fmt::format("no room for findings in {}: {}", path, std::strerror(error)));
 }
 
 int run_and_print(const CheckOptions& options, const std::string& preload) {
   const PageDirectory pages;
   const std::string log = pages.path() + "/findings";
+  make_log(log);
   Launch launch{
       options.command,
       {{"LD_PRELOAD", preload}, {"INFLIGHT_CHECK_LOG", log}, {"INFLIGHT_STATS", pages.path()}}};
   if (!options.engine.empty()) launch.variables.emplace_back("INFLIGHT_ENGINE", options.engine);
-  const int status = run_supervised({std::move(launch), {}});
+  const int status = run_supervised({std::move(launch)}).status;
   const std::vector<Json> findings = read_findings(log);
+  const bool lacks = pages.tell_of_lack_of_room("check");
   if (options.json) {
     const auto replace = Json::error_handler_t::replace;
-    fmt::print(stderr, "{}\n", Json{{"findings", findings}}.dump(2, ' ', false, replace));
+    say("{}\n", Json{{"findings", findings}}.dump(2, ' ', false, replace));
   } else {
     print_findings(findings);
-    if (pages.read().empty()) {
-      fmt::print(stderr, "inflight check: the program made no asynchronous request\n");
+    if (pages.read().empty() && !lacks) {
+      say("inflight check: the program made no asynchronous request\n");
     }
   }
-  return status == 0 && !findings.empty() ? W_EXITCODE(kNothingRead, 0) : status;
+  return status == 0 && (lacks || !findings.empty()) ? W_EXITCODE(kNothingRead, 0) : status;
 }
 
 }  // namespace

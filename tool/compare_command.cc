@@ -16,7 +16,9 @@
 #include "measured_run.h"
 #include "page_directory.h"
 #include "program.h"
+#include "say.h"
 #include "stats_page.h"
+#include "supervised_run.h"
 
 namespace tool {
 
@@ -54,8 +56,8 @@ void show_progress(int done, int of) {
   if (isatty(STDERR_FILENO) == 0) return;
   constexpr int kWidth = 40;
   const int filled = kWidth * done / of;
-  fmt::print(stderr, "\r[{:#<{}}{:.<{}}] {} of {} runs", "", filled, "", kWidth - filled, done, of);
-  if (done == of) fmt::print(stderr, "\r{:79}\r", "");
+  say("\r[{:#<{}}{:.<{}}] {} of {} runs", "", filled, "", kWidth - filled, done, of);
+  if (done == of) say("\r{:79}\r", "");
   fflush(stderr);
 }
 
@@ -79,6 +81,18 @@ struct Comparison {
   }
 };
 
+// Whoever asked the program to end meant the comparison, however the program took it.
+struct Interruption {
+  int signal;
+};
+
+Run run_round(const Launch& launch, const CompareOptions& options, const char* where) {
+  const Run run = run_measured(launch, options.show_output);
+  if (run.asked_to_end != 0) throw Interruption{run.asked_to_end};
+  demand_success(run, where);
+  return run;
+}
+
 Comparison measure(const CompareOptions& options) {
   demand_servable(options.command[0]);
   const PageDirectory pages;
@@ -91,11 +105,9 @@ Comparison measure(const CompareOptions& options) {
   Comparison comparison;
   for (int round = 0; round < options.rounds; ++round) {
     show_progress(2 * round, 2 * options.rounds);
-    comparison.glibc.push_back(run_measured(on_glibc, options.show_output));
-    demand_success(comparison.glibc.back(), "glibc");
+    comparison.glibc.push_back(run_round(on_glibc, options, "glibc"));
     show_progress(2 * round + 1, 2 * options.rounds);
-    comparison.inflight.push_back(run_measured(on_inflight, options.show_output));
-    demand_success(comparison.inflight.back(), "inflight");
+    comparison.inflight.push_back(run_round(on_inflight, options, "inflight"));
   }
   show_progress(2 * options.rounds, 2 * options.rounds);
   comparison.counts = add_up(pages.read()).counts;
@@ -156,13 +168,17 @@ void print_json(const Comparison& comparison, const CompareOptions& options) {
 }  // namespace
 
 int compare_program(const CompareOptions& options) {
-  const Comparison comparison = measure(options);
-  if (options.json) {
-    print_json(comparison, options);
-  } else {
-    print_table(comparison);
+  try {
+    const Comparison comparison = measure(options);
+    if (options.json) {
+      print_json(comparison, options);
+    } else {
+      print_table(comparison);
+    }
+    return kSuccess;
+  } catch (const Interruption& interruption) {
+    end_like(W_EXITCODE(0, interruption.signal));
   }
-  return kSuccess;
 }
 
 }  // namespace tool

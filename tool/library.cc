@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include "failure.h"
+#include "program.h"
 
 namespace tool {
 
@@ -53,6 +54,9 @@ std::string preload_list(const std::string& wanted) {
   if (access(path.c_str(), R_OK) != 0) {
     throw Failure(kCannotPrepare,
                   fmt::format("the library {} cannot be read: {}", path, std::strerror(errno)));
+  }
+  if (!is_shared_object(path)) {
+    throw Failure(kCannotPrepare, fmt::format("{} is no shared library for this machine", path));
   }
   if (path.find_first_of(" :") != std::string::npos) {
     throw Failure(kCannotPrepare, fmt::format("the library's path '{}' holds a space or a colon, "

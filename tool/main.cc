@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdio>
 #include <exception>
+#include <iostream>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "failure.h"
 #include "probe_command.h"
 #include "run_command.h"
+#include "say.h"
 #include "stats_command.h"
 #include "top_command.h"
 #include "trace_command.h"
@@ -49,9 +51,11 @@ constexpr const char* kTraceFooter =
     "Everything from PROGRAM on belongs to the program. The trace can be opened by "
     "ui.perfetto.dev\n"
     "and chrome://tracing. A file that cannot be written is reported before the program starts.\n\n"
-    "Exit code: the program's own, or 1 if that is 0 and a file could not be written; 125 the\n"
-    "library is missing or cannot serve the program; 126 the program cannot be executed; 127 there "
-    "is no such\nprogram; 2 the command line was wrong.\n\n"
+    "Exit code: the program's own, or 1 if that is 0 and a file could not be written or a process\n"
+    "found no room for its trace in TMPDIR; 125 the library is missing or cannot serve the\n"
+    "program; 126 the program cannot be executed; 127 there is no such program; 2 the command "
+    "line\n"
+    "was wrong.\n\n"
     "Example: inflight trace -o trace.json --svg trace.svg fio --ioengine=posixaio job.fio";
 
 constexpr const char* kCheckFooter =
@@ -60,10 +64,12 @@ constexpr const char* kCheckFooter =
     "and buffers in a function that has returned, aio_return too early or twice, results that "
     "nobody\n"
     "asked for, requests that nobody waited for. Compile with -g for the names of lines.\n\n"
-    "Exit code: the program's own, or 1 if that is 0 and something was found; 125 a library is\n"
-    "missing or cannot serve the program; 126 the program cannot be executed; 127 there is no "
-    "such\n"
-    "program; 2 the command line was wrong.\n\n"
+    "Exit code: the program's own, or 1 if that is 0 and something was found or a process found "
+    "no\n"
+    "room for what it writes down in TMPDIR; 125 a library is missing or cannot serve the "
+    "program;\n"
+    "126 the program cannot be executed; 127 there is no such program; 2 the command line was\n"
+    "wrong.\n\n"
     "Example: inflight check ./program";
 
 constexpr const char* kTopFooter =
@@ -116,7 +122,7 @@ CLI::App* add_run(CLI::App& app, tool::RunOptions& options) {
   CLI::App* run = app.add_subcommand("run", "Run a program on inflight (by LD_PRELOAD)");
   add_engine(*run, options.engine);
   run->add_flag("--stats", options.stats, "print a summary to standard error at the end");
-  run->add_flag("--json", options.json, "with --stats: as JSON");
+  run->add_flag("--json", options.json, "with --stats: as JSON")->needs("--stats");
   run->add_option("--pages", options.pages, "leave the counters there, for inflight stats")
       ->type_name("DIRECTORY")
       ->excludes("--stats");
@@ -227,6 +233,11 @@ std::vector<std::string> cut_program(const CLI::App& app, std::vector<std::strin
   return {};
 }
 
+bool has_subcommand(CLI::App& app, const std::string& name) {
+  const auto is_it = [&name](const CLI::App* one) { return one->get_name() == name; };
+  return !app.get_subcommands(is_it).empty();
+}
+
 int run_tool(int argc, char** argv) {
   CLI::App app{"inflight: POSIX asynchronous I/O that is served well"};
   app.name("inflight");
@@ -252,11 +263,15 @@ int run_tool(int argc, char** argv) {
   const CLI::App* probe = add_probe(app, probe_options);
   std::vector<std::string> words(argv + 1, argv + argc);
   const std::vector<std::string> command = cut_program(app, words);
+  if (!words.empty() && words[0][0] != '-' && !has_subcommand(app, words[0])) {
+    throw tool::Failure(tool::kUsage,
+                        fmt::format("no subcommand '{}' (see inflight --help)", words[0]));
+  }
   try {
     std::reverse(words.begin(), words.end());  // as CLI11 wants a vector
     app.parse(words);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? tool::kSuccess : tool::kUsage;
+    return app.exit(error, std::cout, std::cerr) == 0 ? tool::kSuccess : tool::kUsage;
   }
   if (stats->parsed()) return tool::print_stats(stats_options);
   if (probe->parsed()) return tool::probe(probe_options);
@@ -277,14 +292,22 @@ int run_tool(int argc, char** argv) {
 
 }  // namespace
 
+// What was printed must have arrived, or the exit code would lie.
+int finish(int code) {
+  std::cout.flush();
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout.good()) return code;
+  tool::say("inflight: cannot write to standard output\n");
+  return code == tool::kSuccess ? tool::kNothingRead : code;
+}
+
 int main(int argc, char** argv) {
   try {
-    return run_tool(argc, argv);
+    return finish(run_tool(argc, argv));
   } catch (const tool::Failure& failure) {
-    fmt::print(stderr, "inflight: {}\n", failure.what());
+    tool::say("inflight: {}\n", failure.what());
     return failure.code();
   } catch (const std::exception& error) {
-    fmt::print(stderr, "inflight: {}\n", error.what());
+    tool::say("inflight: {}\n", error.what());
     return tool::kNothingRead;
   }
 }

@@ -2,12 +2,11 @@
 #include "measured_run.h"
 
 #include <fcntl.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <chrono>
+
+#include "supervised_run.h"
 
 namespace tool {
 
@@ -27,14 +26,13 @@ void drop_output() {
 
 Run run_measured(const Launch& launch, bool show_output) {
   const auto begin = std::chrono::steady_clock::now();
-  const pid_t child = start(launch, [show_output] {
-    if (!show_output) drop_output();
-  });
-  Run run;
-  rusage usage{};
-  while (wait4(child, &run.status, 0, &usage) < 0 && errno == EINTR) {
-  }
+  const auto [status, usage, asked_to_end] = run_supervised({launch, {}, [show_output] {
+                                                               if (!show_output) drop_output();
+                                                             }});
   const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
+  Run run;
+  run.status = status;
+  run.asked_to_end = asked_to_end;
   run.seconds = taken.count();
   run.cpu_seconds = seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime);
   run.megabytes = static_cast<double>(usage.ru_maxrss) / 1024;

@@ -11,11 +11,11 @@ struct Run {
   double megabytes = 0;    // most memory at a time
   double switches = 0;     // context switches, voluntary and not
   int status = 0;          // as of waitpid(2)
+  int asked_to_end = 0;    // as of run_supervised
 };
 
-// Runs the program to its end. A Failure when it cannot be started at all. Interrupts from the
-// terminal reach the program, and end the tool when it has ended. What it prints goes nowhere,
-// unless it is to be shown.
+// Runs the program to its end, as run_supervised does. A Failure when it cannot be started at all.
+// What it prints goes nowhere, unless it is to be shown.
 Run run_measured(const Launch& launch, bool show_output);
 
 }  // namespace tool

@@ -21,6 +21,12 @@ class PageDirectory {
   // Those that are complete; processes may be starting at this moment.
   std::vector<Page> read() const;
 
+  // Processes that found no room for their page or trace and have left an empty file instead.
+  int count_without_room() const;
+
+  // Says how many, if there are any; true then.
+  bool tell_of_lack_of_room(const char* command) const;
+
  private:
   std::filesystem::path path_;
 };

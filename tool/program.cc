@@ -47,10 +47,19 @@ bool is_dynamic(std::ifstream& file, const Elf64_Ehdr& header) {
   return false;
 }
 
-}  // namespace
+// What a script's first line names, or an empty string.
+std::string interpreter_of(std::ifstream& file) {
+  file.clear();
+  file.seekg(0);
+  std::string line;
+  std::getline(file, line);
+  if (line.compare(0, 2, "#!") != 0) return {};
+  const size_t begin = line.find_first_not_of(" \t", 2);
+  if (begin == std::string::npos) return {};
+  return line.substr(begin, line.find_first_of(" \t", begin) - begin);
+}
 
-void demand_servable(const std::string& program) {
-  const std::string path = find(program);
+void demand_servable(const std::string& path, int scripts) {
   struct stat status {};
   if (path.empty() || stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return;
   const bool changes_user = (status.st_mode & S_ISUID) != 0 && status.st_uid != geteuid();
@@ -61,13 +70,32 @@ void demand_servable(const std::string& program) {
   std::ifstream file(path, std::ios::binary);
   Elf64_Ehdr header{};
   file.read(reinterpret_cast<char*>(&header), sizeof header);
-  if (!file || std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) return;
+  if (!file || std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) {
+    const std::string interpreter = interpreter_of(file);
+    if (!interpreter.empty() && scripts > 0) demand_servable(interpreter, scripts - 1);
+    return;
+  }
   if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_machine != EM_X86_64) {
     refuse(path, "is for another architecture: inflight is for 64-bit x86 programs");
   }
   if (header.e_phentsize == sizeof(Elf64_Phdr) && !is_dynamic(file, header)) {
     refuse(path, "is statically linked: its AIO cannot be replaced");
   }
+}
+
+}  // namespace
+
+void demand_servable(const std::string& program) {
+  constexpr int kScripts = 4;  // as many as the kernel follows
+  demand_servable(find(program), kScripts);
+}
+
+bool is_shared_object(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  Elf64_Ehdr header{};
+  file.read(reinterpret_cast<char*>(&header), sizeof header);
+  return file && std::memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 && header.e_type == ET_DYN &&
+         header.e_ident[EI_CLASS] == ELFCLASS64 && header.e_machine == EM_X86_64;
 }
 
 }  // namespace tool

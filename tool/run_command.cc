@@ -14,6 +14,7 @@
 #include "library.h"
 #include "page_directory.h"
 #include "program.h"
+#include "say.h"
 #include "summary.h"
 #include "supervised_run.h"
 
@@ -47,15 +48,18 @@ int run_with_summary(const RunOptions& options, Launch launch) {
   launch.variables.emplace_back("INFLIGHT_STATS_TIMES", "1");
   std::vector<Sample> samples;
   const auto look = [&] { samples.push_back(sample_of(add_up(pages.read()).counts)); };
-  const int status = run_supervised({std::move(launch), look});
+  const int status = run_supervised({std::move(launch), look}).status;
   const std::vector<Page> last = pages.read();
-  if (options.json) {
-    print_summary_json(stderr, add_up(last), samples);
-  } else if (last.empty()) {
-    fmt::print(stderr, "inflight: the program made no asynchronous request\n");
-  } else {
-    print_summary(stderr, add_up(last), samples);
-  }
+  const bool lacks = pages.tell_of_lack_of_room("run");
+  if_anybody_reads([&] {
+    if (options.json) {
+      print_summary_json(stderr, add_up(last), samples);
+    } else if (!last.empty()) {
+      print_summary(stderr, add_up(last), samples);
+    } else if (!lacks) {
+      fmt::print(stderr, "inflight: the program made no asynchronous request\n");
+    }
+  });
   return status;
 }
 

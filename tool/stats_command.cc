@@ -8,6 +8,7 @@
 
 #include "counter_table.h"
 #include "failure.h"
+#include "say.h"
 #include "stats_page.h"
 
 namespace tool {
@@ -59,7 +60,7 @@ int print_stats(const StatsOptions& options) {
       pages.push_back(read_page(file));
     } catch (const Failure& failure) {
       complete = false;
-      fmt::print(stderr, "inflight stats: {}\n", failure.what());
+      say("inflight stats: {}\n", failure.what());
     }
   }
   if (options.json) {

@@ -34,7 +34,9 @@ static_assert(!kNames.back().empty(), "a counter was added without a name");
 
 std::string contents_of(const std::string& path) {
   std::error_code error;
-  if (std::filesystem::is_directory(path, error)) refuse(path, "is a directory, not a page");
+  if (std::filesystem::exists(path, error) && !std::filesystem::is_regular_file(path, error)) {
+    refuse(path, "is not a regular file");
+  }
   std::ifstream stream(path, std::ios::binary);
   if (!stream) refuse(path, std::strerror(errno));
   // A page is a few KiB; the limit keeps a wrong file (a disk image, /dev/zero) from being slurped.
@@ -70,6 +72,9 @@ std::string_view counter_name(inflight_counter counter) { return kNames.at(count
 Page read_page(const std::string& path) {
   const std::string content = contents_of(path);
   inflight_stats header{};
+  if (content.empty()) {
+    refuse(path, "is empty: its process found no room for it (a full disk, ulimit -f)");
+  }
   if (content.size() < kHeaderSize) {
     refuse(path, fmt::format("is no statistics page: {} bytes are too few", content.size()));
   }

@@ -112,7 +112,8 @@ void print_summary(FILE* stream, const Sums& sums, const std::vector<Sample>& sa
   print_times(stream, sums.times);
   const std::vector<uint64_t> depths = depths_of(samples);
   if (depths.empty()) return;
-  fmt::print(stream, "{:<20}{:>12}\n{:>20} {}\n", "outstanding, most",
+  // Looked at ten times a second: what came and went in between was not seen.
+  fmt::print(stream, "{:<20}{:>12}\n{:>20} {}\n", "outstanding, seen",
              grouped(*std::max_element(depths.begin(), depths.end())), "over time",
              bars(thinned(depths, kBars)));
 }

@@ -26,28 +26,29 @@ using Clock = std::chrono::steady_clock;
 volatile std::sig_atomic_t asked_to_end = 0;
 void ask_to_end(int) { asked_to_end = 1; }
 
+volatile std::sig_atomic_t asked_to_stop = 0;
+void ask_to_stop(int) { asked_to_stop = 1; }
+
 // The terminal as top needs it, and as it was again at the end.
 class Terminal {
  public:
   Terminal() : used_(isatty(STDOUT_FILENO) != 0 && isatty(STDIN_FILENO) != 0) {
-    if (!used_) return;
-    tcgetattr(STDIN_FILENO, &before_);
-    termios settings = before_;
-    settings.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO);
-    tcsetattr(STDIN_FILENO, TCSANOW, &settings);
-    fmt::print("\033[?1049h\033[?25l");  // the other screen, no cursor
-    std::fflush(stdout);
+    if (used_) enter();
   }
   ~Terminal() {
-    if (!used_) return;
-    fmt::print("\033[?25h\033[?1049l");
-    std::fflush(stdout);
-    tcsetattr(STDIN_FILENO, TCSANOW, &before_);
+    if (used_) leave();
   }
   Terminal(const Terminal&) = delete;
   Terminal& operator=(const Terminal&) = delete;
 
   bool is_used() const { return used_; }
+
+  // As SIGTSTP asks for, until SIGCONT.
+  void stop() {
+    if (used_) leave();
+    raise(SIGSTOP);
+    if (used_) enter();
+  }
 
   void draw(const Rates& rates, const std::string& program, pid_t pid) const {
     winsize size{};
@@ -65,13 +66,31 @@ class Terminal {
   }
 
  private:
+  void enter() {
+    tcgetattr(STDIN_FILENO, &before_);
+    termios settings = before_;
+    settings.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO);
+    tcsetattr(STDIN_FILENO, TCSANOW, &settings);
+    std::fputs("\033[?1049h\033[?25l", stdout);  // the other screen, no cursor
+    std::fflush(stdout);
+  }
+  void leave() {
+    std::fputs("\033[?25h\033[?1049l", stdout);
+    std::fflush(stdout);
+    tcsetattr(STDIN_FILENO, TCSANOW, &before_);
+  }
+
   bool used_;
   termios before_{};
 };
 
 // Waits for the next look; false if the user wants no more.
-bool wait_until(Clock::time_point next, bool keys) {
+bool wait_until(Clock::time_point next, bool keys, Terminal& terminal) {
   while (asked_to_end == 0) {
+    if (asked_to_stop != 0) {
+      asked_to_stop = 0;
+      terminal.stop();
+    }
     const auto left =
         std::chrono::duration_cast<std::chrono::milliseconds>(next - Clock::now()).count();
     if (left <= 0) return true;
@@ -99,19 +118,19 @@ void print(const Rates& rates, const std::string& program, const TopOptions& opt
 }  // namespace
 
 int show_top(const TopOptions& options) {
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGTSTP}) {
     struct sigaction action {};
-    action.sa_handler = ask_to_end;  // without SA_RESTART: poll ends
+    action.sa_handler = signal == SIGTSTP ? ask_to_stop : ask_to_end;  // poll ends: no SA_RESTART
     sigaction(signal, &action, nullptr);
   }
   const LivePage page(options.pid);
-  const Terminal terminal;
+  Terminal terminal;
   const bool draws = terminal.is_used() && !options.json;
   Snapshot before = page.look();
   Clock::time_point next = before.when;
   for (int looks = 0; options.looks == 0 || looks < options.looks; ++looks) {
     next += std::chrono::seconds(1);
-    if (!wait_until(next, draws)) return kSuccess;
+    if (!wait_until(next, draws, terminal)) return kSuccess;
     Snapshot now = page.look();
     const Rates rates = rates_between(before, now, options.pid);
     if (draws) {

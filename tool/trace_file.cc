@@ -43,7 +43,9 @@ Trace read_trace(const std::string& path) {
 std::vector<Trace> read_traces(const std::string& directory) {
   std::vector<Trace> traces;
   for (const auto& entry : std::filesystem::directory_iterator(directory)) {
-    if (entry.path().extension() == ".trace") traces.push_back(read_trace(entry.path().string()));
+    // An empty one is told of by PageDirectory.
+    if (entry.path().extension() != ".trace" || entry.file_size() == 0) continue;
+    traces.push_back(read_trace(entry.path().string()));
   }
   return traces;
 }

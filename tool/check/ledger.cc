@@ -2,29 +2,23 @@
 
 #include <errno.h>
 #include <fmt/format.h>
-#include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include <unwind.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <set>
+
+#include "frames.h"
 
 namespace check {
 
 namespace {
 
 enum class State { in_flight, ended, returned };
-
-// The call of a function in whose frame something lies; all zero for what is not on a stack.
-struct Home {
-  uintptr_t end = 0;         // where its frame ends, which does not change while it runs
-  void* function = nullptr;  // where its code begins
-  bool operator==(const Home&) const = default;
-  explicit operator bool() const { return end != 0; }
-};
 
 struct Entry {
   aiocb asked_for;  // as it was submitted
@@ -34,11 +28,24 @@ struct Entry {
   Home block_home;
   Home buffer_home;
   bool noted = false;  // one finding for each request is enough
+  bool told = false;   // the program knows that it has ended, and may change the block
+};
+
+// A thread's call whose frame holds blocks or buffers.
+struct Holder {
+  pid_t thread;
+  Home home;
+  auto operator<=>(const Holder&) const = default;
 };
 
 struct Ledger {
   std::recursive_mutex mutex;
   std::map<const aiocb*, Entry> entries;
+  // So that no call here has to look at all entries: those by what holds them, and by where their
+  // buffers begin. An entry leaves these when its result has been asked for.
+  std::map<Holder, std::set<const aiocb*>> held;
+  std::multimap<uintptr_t, const aiocb*> buffers;
+  size_t longest_buffer = 0;
 };
 
 Ledger& ledger() {
@@ -49,33 +56,33 @@ Ledger& ledger() {
 std::atomic<long> unreturned{0};  // entries that are not State::returned
 thread_local bool inside = false;
 
-// The calling thread's stack.
-struct Bounds {
-  const char* low = nullptr;
-  const char* high = nullptr;
-  bool hold(const volatile void* address) const {
-    const auto* place = static_cast<const char*>(const_cast<const void*>(address));
-    return place >= low && place < high;
+void enter(const aiocb* block, const Entry& entry) {
+  Ledger& all = ledger();
+  for (const Home& home : {entry.block_home, entry.buffer_home}) {
+    if (home) all.held[{entry.thread, home}].insert(block);
   }
-};
-
-Bounds bounds_of_this_thread() {
-  thread_local Bounds bounds;
-  pthread_attr_t attributes;
-  if (bounds.high == nullptr && pthread_getattr_np(pthread_self(), &attributes) == 0) {
-    void* low = nullptr;
-    size_t size = 0;
-    pthread_attr_getstack(&attributes, &low, &size);
-    pthread_attr_destroy(&attributes);
-    bounds.low = static_cast<char*>(low);
-    bounds.high = bounds.low + size;
-  }
-  return bounds;
+  all.buffers.emplace(address_of(entry.asked_for.aio_buf), block);
+  all.longest_buffer = std::max(all.longest_buffer, entry.asked_for.aio_nbytes);
+  unreturned.fetch_add(1);
 }
 
-void settle(Entry& entry) {
-  if (entry.state != State::returned) unreturned.fetch_sub(1);
+void settle(const aiocb* block, Entry& entry) {
+  if (entry.state == State::returned) return;
   entry.state = State::returned;
+  unreturned.fetch_sub(1);
+  Ledger& all = ledger();
+  for (const Home& home : {entry.block_home, entry.buffer_home}) {
+    const auto holder = all.held.find({entry.thread, home});
+    if (holder == all.held.end()) continue;
+    holder->second.erase(block);
+    if (holder->second.empty()) all.held.erase(holder);
+  }
+  const auto [begin, end] = all.buffers.equal_range(address_of(entry.asked_for.aio_buf));
+  for (auto place = begin; place != end; ++place) {
+    if (place->second != block) continue;
+    all.buffers.erase(place);
+    return;
+  }
 }
 
 // Looks whether the request has ended meanwhile. Only while the block's memory is there.
@@ -108,11 +115,6 @@ void look_for_changes(const aiocb& block, Entry& entry, const char* call) {
   }
 }
 
-bool overlap(const volatile void* one, size_t one_length, const void* other, size_t other_length) {
-  const auto a = reinterpret_cast<uintptr_t>(one), b = reinterpret_cast<uintptr_t>(other);
-  return a < b + other_length && b < a + one_length;
-}
-
 // A request in flight that was made from a block with the same contents.
 const aiocb* original_of(const aiocb& copy) {
   for (const auto& [block, entry] : ledger().entries) {
@@ -120,38 +122,6 @@ const aiocb* original_of(const aiocb& copy) {
     if (same && entry.state == State::in_flight) return block;
   }
   return nullptr;
-}
-
-struct Search {
-  uintptr_t address;
-  Home home;
-  void* holder = nullptr;  // the function whose frame may hold it, if the next one lies above
-};
-
-// libgcc tells of each frame where it begins, the innermost first.
-_Unwind_Reason_Code look_at_frame(_Unwind_Context* context, void* argument) {
-  Search& search = *static_cast<Search*>(argument);
-  const uintptr_t begin = _Unwind_GetCFA(context);
-  if (begin > search.address) {
-    if (search.holder != nullptr) search.home = {begin, search.holder};
-    return _URC_END_OF_STACK;
-  }
-  search.holder =
-      _Unwind_FindEnclosingFunction(reinterpret_cast<void*>(_Unwind_GetIP(context) - 1));
-  return _URC_NO_REASON;
-}
-
-// Whose frame of the calling thread's stack holds the address; nobody's, if it is on no stack or
-// below all frames.
-Home home_of(const volatile void* address) {
-  if (!bounds_of_this_thread().hold(address)) return {};
-  Search search{reinterpret_cast<uintptr_t>(address), {}};
-  _Unwind_Backtrace(look_at_frame, &search);
-  return search.home;
-}
-
-bool is_gone(const Home& home, const volatile void* address) {
-  return home && !(home_of(address) == home);
 }
 
 // Whether a request whose block or buffer is gone was in progress then. What is left of a block
@@ -192,7 +162,7 @@ void submitting(const aiocb& block, const char* call) {
                  fmt::format("{} uses a block whose last result was not asked for", call), block,
                  found->second, Stack::here());
     }
-    settle(found->second);
+    settle(&block, found->second);
   }
   Entry entry;
   entry.asked_for = block;
@@ -201,13 +171,13 @@ void submitting(const aiocb& block, const char* call) {
   entry.block_home = home_of(&block);
   entry.buffer_home = home_of(block.aio_buf);
   ledger().entries[&block] = entry;
-  unreturned.fetch_add(1);
+  enter(&block, entry);
 }
 
 void not_submitted(const aiocb& block) {
   const auto found = ledger().entries.find(&block);
   if (found == ledger().entries.end()) return;
-  settle(found->second);
+  settle(&block, found->second);
   ledger().entries.erase(found);
 }
 
@@ -224,13 +194,21 @@ void asked(const aiocb& block, const char* call) {
     }
     return;
   }
-  update(block, found->second);
-  if (found->second.state != State::returned) look_for_changes(block, found->second, call);
+  Entry& entry = found->second;
+  update(block, entry);
+  // Who is notified of the end may have learnt of it from that, unseen here.
+  const bool may_know = entry.told || entry.asked_for.aio_sigevent.sigev_notify != SIGEV_NONE;
+  if (entry.state == State::in_flight || (entry.state == State::ended && !may_know)) {
+    look_for_changes(block, entry, call);
+  }
+  if (entry.state == State::ended) entry.told = true;
 }
 
 void waited_for(const aiocb& block) {
   const auto found = ledger().entries.find(&block);
-  if (found != ledger().entries.end()) update(block, found->second);
+  if (found == ledger().entries.end()) return;
+  update(block, found->second);
+  if (found->second.state == State::ended) found->second.told = true;
 }
 
 void returned(const aiocb& block, int status) {
@@ -244,54 +222,62 @@ void returned(const aiocb& block, int status) {
     find_fault("twice", "aio_return is called a second time for one request", block, entry,
                Stack::here());
   } else {
-    settle(entry);
+    settle(&block, entry);
   }
 }
 
 void freeing(const void* memory, size_t length, const char* call) {
+  const auto release = [call](const aiocb* block, const char* part) {
+    Entry& entry = ledger().entries.at(block);
+    if (entry.state == State::in_flight) update(*block, entry);
+    if (entry.state != State::in_flight) return;
+    find_fault("freed", fmt::format("{} releases the {} of a request in progress", call, part),
+               *block, entry, Stack::here());
+  };
   auto& entries = ledger().entries;
-  for (auto place = entries.begin(); place != entries.end();) {
-    const auto [block, entry] = *place;
-    const bool has_block = overlap(block, sizeof *block, memory, length);
-    const bool has_buffer =
-        overlap(entry.asked_for.aio_buf, entry.asked_for.aio_nbytes, memory, length);
-    if (entry.state == State::in_flight && (has_block || has_buffer)) {
-      update(*block, place->second);
-      if (place->second.state == State::in_flight) {
-        find_fault("freed",
-                   fmt::format("{} releases the {} of a request in progress", call,
-                               has_block ? "block" : "buffer"),
-                   *block, place->second, Stack::here());
-      }
-    }
-    if (!has_block) {
-      ++place;
-      continue;
-    }
+  const uintptr_t begin = address_of(memory), end = begin + length;
+  // Those that may reach into it from below begin no more than the longest buffer before it.
+  const uintptr_t lowest = begin - std::min(begin, ledger().longest_buffer);
+  const auto& buffers = ledger().buffers;
+  for (auto place = buffers.lower_bound(lowest); place != buffers.end() && place->first < end;) {
+    const auto [address, block] = *place++;
+    if (address + entries.at(block).asked_for.aio_nbytes > begin) release(block, "buffer");
+  }
+  const auto* const first = reinterpret_cast<const aiocb*>(begin - std::min(begin, sizeof(aiocb)));
+  for (auto place = entries.upper_bound(first); place != entries.end();) {
+    const aiocb* const block = place->first;
+    if (address_of(block) >= end) break;
+    release(block, "block");
     if (place->second.state == State::ended) {
       find_fault("ignored", fmt::format("{} releases a block whose result was not asked for", call),
                  *block, place->second, Stack::here());
     }
-    settle(place->second);
+    settle(block, place->second);
     place = entries.erase(place);
   }
 }
 
 void look_at_stack(const char* call) {
   const void* here = __builtin_frame_address(0);
-  if (!bounds_of_this_thread().hold(here)) return;  // a handler on a stack of its own
+  if (!is_on_this_stack(here)) return;  // a handler on a stack of its own
   const auto self = static_cast<pid_t>(syscall(SYS_gettid));
-  for (auto& [block, entry] : ledger().entries) {
-    if (entry.state != State::in_flight || entry.thread != self) continue;
-    const bool block_gone = is_gone(entry.block_home, block);
-    if (!block_gone && !is_gone(entry.buffer_home, entry.asked_for.aio_buf)) continue;
-    if (!was_in_progress(*block, entry)) continue;
-    find_fault(
-        "stack",
-        fmt::format("the {} of a request in progress was in a function that has returned, as "
-                    "seen at {}",
-                    block_gone ? "block" : "buffer", call),
-        *block, entry, Stack::here());
+  auto& held = ledger().held;
+  auto place = held.lower_bound({self, {}});
+  if (place == held.end() || place->first.thread != self) return;
+  const Frames frames = frames_of_this_thread();
+  for (; place != held.end() && place->first.thread == self; ++place) {
+    const Home& home = place->first.home;
+    if (std::find(frames.homes.begin(), frames.homes.end(), home) != frames.homes.end()) continue;
+    for (const aiocb* block : place->second) {
+      Entry& entry = ledger().entries.at(block);
+      if (!was_in_progress(*block, entry)) continue;
+      find_fault(
+          "stack",
+          fmt::format("the {} of a request in progress was in a function that has returned, as "
+                      "seen at {}",
+                      entry.block_home == home ? "block" : "buffer", call),
+          *block, entry, Stack::here());
+    }
   }
 }
 
@@ -307,7 +293,7 @@ void thread_ends() {
                  *block, entry, {});
     }
     if (of_this_stack && entry.block_home) {
-      settle(entry);  // its memory is about to go
+      settle(block, entry);  // its memory is about to go
       place = entries.erase(place);
     } else {
       ++place;
@@ -332,6 +318,8 @@ void process_ends() {
 
 void child_begins() {
   ledger().entries.clear();
+  ledger().held.clear();
+  ledger().buffers.clear();
   unreturned.store(0);
 }
 

@@ -2,9 +2,12 @@
 
 #include <dlfcn.h>
 #include <elf.h>
+#include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <pthread.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -55,15 +58,26 @@ std::string json_of(const Stack& stack) {
   return "[" + result + "]";
 }
 
+// A write beyond RLIMIT_FSIZE raises SIGXFSZ in the thread that makes it, which is the program's.
+void write_unharmed(int file, const std::string& line) {
+  sigset_t excess, before;
+  sigemptyset(&excess);
+  sigaddset(&excess, SIGXFSZ);
+  pthread_sigmask(SIG_BLOCK, &excess, &before);
+  if (write(file, line.data(), line.size()) < 0 && errno == EFBIG) {
+    const timespec at_once{0, 0};
+    sigtimedwait(&excess, nullptr, &at_once);
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
 // Opened for each line: the program may close whatever it likes.
 void write_line(const std::string& line) {
   const char* path = getenv("INFLIGHT_CHECK_LOG");
   if (path == nullptr) return;
   const int file = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
   if (file < 0) return;
-  if (write(file, line.data(), line.size()) < 0) {
-    // The tool says that the log is incomplete, if it cannot read it.
-  }
+  write_unharmed(file, line);
   close(file);
 }
 
