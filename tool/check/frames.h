@@ -1,8 +1,8 @@
 // The frames of the calling thread's stack: which call's frame holds an object.
 #pragma once
 
-#include <compare>
 #include <cstdint>
+#include <tuple>
 #include <vector>
 
 namespace check {
@@ -11,7 +11,10 @@ namespace check {
 struct Home {
   uintptr_t end = 0;         // where its frame ends, which does not change while it runs
   void* function = nullptr;  // where its code begins
-  auto operator<=>(const Home&) const = default;
+  bool operator==(const Home&) const = default;
+  bool operator<(const Home& other) const {
+    return std::tie(end, function) < std::tie(other.end, other.function);
+  }
   explicit operator bool() const { return end != 0; }
 };
 

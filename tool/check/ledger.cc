@@ -35,7 +35,9 @@ struct Entry {
 struct Holder {
   pid_t thread;
   Home home;
-  auto operator<=>(const Holder&) const = default;
+  bool operator<(const Holder& other) const {
+    return std::tie(thread, home) < std::tie(other.thread, other.home);
+  }
 };
 
 struct Ledger {
