@@ -2,10 +2,12 @@
 what inflight served is what fio asked for; and what the probe promises of a directory is what fio's
 requests meet there."""
 
+import ctypes
 import json
 import os
 import pty
 import re
+import struct
 import subprocess
 
 from harness import WAYS, check, check_equal, main
@@ -101,9 +103,38 @@ def the_probe_is_right(harness):
     check_equal(direct["by_kaio"] > 0, by_kernel, f"by the kernel's AIO: {direct}; {system}")
 
 
+def forbid_io_uring():
+    """A seccomp filter that answers io_uring_setup with EPERM, as container runtimes do."""
+    def instruction(code, jump_true, jump_false, value):
+        return struct.pack("HBBI", code, jump_true, jump_false, value)
+    load, equal, answer, allow, eperm = 0x20, 0x15, 0x06, 0x7FFF0000, 0x00050001
+    filters = (instruction(load, 0, 0, 0) + instruction(equal, 0, 1, 425) +
+               instruction(answer, 0, 0, eperm) + instruction(answer, 0, 0, allow))
+    buffer = ctypes.create_string_buffer(filters)
+    program = struct.pack("HxxxxxxP", 4, ctypes.addressof(buffer))
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    if prctl(38, 1, 0, 0, 0) != 0 or prctl(22, 2, program, 0, 0) != 0:
+        os._exit(77)
+
+
+def the_probe_tells_what_is_forbidden(harness):
+    result = tool(harness, "probe", "--json", preexec_fn=forbid_io_uring)
+    if result.returncode == 77:
+        print("note: no seccomp filters here")
+        return
+    way = json.loads(result.stdout)["ways"]["io_uring"]
+    check_equal(way["works"], False, "io_uring works")
+    check("seccomp" in way["remark"] or "not permitted" in way["remark"], f"why not: {way}")
+    table = tool(harness, "probe", preexec_fn=forbid_io_uring).stdout
+    check(re.search(r"io_uring +no ", table), f"no such line in:\n{table}")
+    result = harness.run(["fio", "--name=job", "--ioengine=posixaio", "--rw=randread", "--filesize=1m",
+                          "--iodepth=8"], preexec_fn=forbid_io_uring)
+    check_equal(result.returncode, 0, f"fio's exit status without io_uring ({result.stderr})")
+
+
 def test(harness):
     for case in (compared_as_json, compared_as_table, progress_on_a_terminal,
-                 a_failing_round_is_told, the_probe_is_right):
+                 a_failing_round_is_told, the_probe_is_right, the_probe_tells_what_is_forbidden):
         print(case.__name__)
         case(harness)
 
