@@ -6,6 +6,7 @@
 
 #include "engine/dispatch.h"
 #include "engine/process.h"
+#include "engine/stream_thread.h"
 
 namespace inflight::engine {
 namespace {
@@ -75,6 +76,12 @@ Wanted take_wanted(Process& process) {
   return wanted;
 }
 
+// With no thread to be had, streams are polled here.
+void work_as_streams(Process& process) {
+  sys::prepare_nudges();
+  StreamThread(process).stand_in();
+}
+
 // What the stream thread would have carried in its ring goes to the pool. Nobody holds a file.
 void give_back_streams(Process& process, core::Effects& effects) {
   Streams& streams = process.streams;
@@ -115,6 +122,7 @@ bool start_wanted(Process& process) {
   // Callbacks are the program's code: they get a stack of the program's size.
   failed.notifier = wanted.notifier && start(process, notifier_main, &process, 0, nullptr) != 0;
   if (failed.workers == 0 && !failed.streams && !failed.kaio && !failed.notifier) return true;
+  if (failed.streams) work_as_streams(process);
   core::Effects effects;
   give_back(process, failed, effects);
   if (failed.kaio) take_events(process, effects);

@@ -44,12 +44,19 @@ bool StreamThread::make_room(size_t count) {
     if (tickets != nullptr) sys::unmap_pages(tickets, capacity * sizeof(core::Ticket));
     return false;
   }
-  if (polled_ != nullptr) sys::unmap_pages(polled_, capacity_ * sizeof(pollfd));
-  if (tickets_ != nullptr) sys::unmap_pages(tickets_, capacity_ * sizeof(core::Ticket));
+  give_back_room();
   polled_ = polled;
   tickets_ = tickets;
   capacity_ = capacity;
   return true;
+}
+
+void StreamThread::give_back_room() {
+  if (polled_ != nullptr) sys::unmap_pages(polled_, capacity_ * sizeof(pollfd));
+  if (tickets_ != nullptr) sys::unmap_pages(tickets_, capacity_ * sizeof(core::Ticket));
+  polled_ = nullptr;
+  tickets_ = nullptr;
+  capacity_ = 0;
 }
 
 // Lists what is armed. `count` is how many there are; false if they do not fit.
@@ -94,6 +101,18 @@ long StreamThread::poll_pieces(size_t count, const timespec* timeout) {
   return 0;
 }
 
+// There is no memory for a list: in the next turns each file is asked itself.
+void StreamThread::ask_each() {
+  {
+    sys::Guard guard(process_.core.lock);
+    while (Request* request = process_.streams.armed.pop_front()) {
+      request->place = core::Place::fresh;
+      process_.streams.fresh.push_back(*request);
+    }
+  }
+  sys::nap(kAgain.tv_nsec / 1000);
+}
+
 void StreamThread::turn_with_poll() {
   Streams& streams = process_.streams;
   take_news_for_poll();
@@ -114,7 +133,7 @@ void StreamThread::turn_with_poll() {
     now = news;
   }
   if (!fits) {
-    if (!make_room(count)) sys::nap(kAgain.tv_nsec / 1000);
+    if (!make_room(count)) ask_each();
     return;
   }
   const timespec* timeout = now ? &kNow : streams.in_ring > 0 ? &kAgain : longest_wait(idle);

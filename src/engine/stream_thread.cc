@@ -21,6 +21,7 @@ constexpr uint64_t kRemovalData = ~uint64_t{0};
 
 constexpr timespec kIdle{kIdleMilliseconds / 1000, kIdleMilliseconds % 1000 * 1'000'000};
 constexpr timespec kRest{0, 10'000'000};
+constexpr timespec kMoment{0, 1'000'000};
 constexpr int kVainBeforeRest = 4;
 constexpr int kFreshPerTurn = 64;  // then those that are polled get their turn
 
@@ -68,8 +69,22 @@ void StreamThread::run() {
   } while (!idle_turn_ || !ends_when_idle());
   if (has_timer_) timer_.remove();
   ring_.close();
-  if (polled_ != nullptr) sys::unmap_pages(polled_, capacity_ * sizeof(pollfd));
-  if (tickets_ != nullptr) sys::unmap_pages(tickets_, capacity_ * sizeof(core::Ticket));
+  give_back_room();
+}
+
+void StreamThread::stand_in() {
+  stands_in_ = resting_ = true;
+  end_rest();
+  try_fresh();
+  turn_with_poll();  // makes room for the list, if there is anything to wait for
+  turn_with_poll();
+  give_back_room();
+  // Whoever comes next knows nothing of what was polled here.
+  sys::Guard guard(process_.core.lock);
+  while (Request* request = process_.streams.armed.pop_front()) {
+    request->place = core::Place::inbox;
+    process_.streams.inbox.push_back(*request);
+  }
 }
 
 bool StreamThread::nothing_to_do() const {
@@ -268,6 +283,7 @@ void StreamThread::on_ready(core::Ticket ticket) {
 }
 
 const timespec* StreamThread::longest_wait(bool idle) const {
+  if (stands_in_) return &kMoment;
   if (idle) return &kIdle;
   // Without a timer a full signal queue can lose a nudge.
   return resting_ || !has_timer_ ? &kRest : nullptr;

@@ -11,6 +11,9 @@ class StreamThread {
   explicit StreamThread(Process& process) : process_(process) {}
   void run();
 
+  // A turn without a ring, for two milliseconds at most: where no thread can be had.
+  void stand_in();
+
  private:
   // With the ring.
   bool post_news_to_ring();  // false: the queue is full and more news wait
@@ -26,6 +29,8 @@ class StreamThread {
   void take_news_for_poll();
   bool fill_poll_list(size_t& count);
   bool make_room(size_t count);
+  void give_back_room();
+  void ask_each();
   void turn_with_poll();
   long poll_pieces(size_t count, const timespec* timeout);
 
@@ -51,6 +56,7 @@ class StreamThread {
   timespec rest_began_{};
   sys::NudgeTimer timer_{};
   bool has_timer_ = false;
+  bool stands_in_ = false;
 
   pollfd* polled_ = nullptr;
   core::Ticket* tickets_ = nullptr;

@@ -26,8 +26,8 @@ using core::Request;
 constexpr int kLowestPriority = 20;              // AIO_PRIO_DELTA_MAX
 constexpr size_t kLongestTransfer = 0x7ffff000;  // what one read(2) moves at most
 constexpr size_t kSmallRead = 16 * 1024;         // takes less than it costs to have it done
-constexpr int kCloseWaits = 100;
-constexpr long kCloseWaitMicroseconds = 50;
+constexpr int kCloseWaits = 1000;
+constexpr long kCloseWaitMicroseconds = 50;  // and as much again until the thread wakes
 constexpr uint64_t kByNumber = ~uint64_t{0};  // a FileKey's device, for files without identity
 
 // Whether a file with no position says so: character devices and anonymous files come in both
@@ -151,7 +151,9 @@ int start(Process& process, aiocb& block, Operation operation, Target& target,
           const Notification& notification, int error, Group* group, Effects& effects) {
   for (int waits = 0;;) {
     // The kernel frees the number first thing in close(2), but may linger there for long; then the
-    // number has a new owner who must not wait for the old one.
+    // number has a new owner who must not wait for the old one. That is a guess: the other thread
+    // may as well have lost its processor before the system call. So the wait is long, and begins
+    // anew with every close that has ended meanwhile.
     const bool patient = waits < kCloseWaits;
     const int known = error != 0 ? error : foreseen_error(block, operation, target);
     const Submitted submitted =
@@ -163,7 +165,9 @@ int start(Process& process, aiocb& block, Operation operation, Target& target,
       sys::nap(kCloseWaitMicroseconds);
       ++waits;
     }
+    const uint32_t closes = target.closes;
     target = examine(process, block.aio_fildes, operation);
+    if (target.closes != closes) waits = 0;
   }
 }
 

@@ -262,4 +262,41 @@ TEST_F(C24_Credentials, NothingHangsWhenNoThreadCanBeStarted) {
             }));
 }
 
+// As above, but the process has made requests before, so that the library can promise.
+TEST_F(C24_Credentials, StreamsAreServedWhileNoThreadCanBeStarted) {
+  EXPECT_EQ(0, in_child([] {
+              support::limit_runtime(std::chrono::seconds(30));
+              const Descriptor file = support::temporary_file("f");
+              char bytes[64] = {};
+              aiocb first = support::block(file.get(), bytes, 1, 0);
+              ASSERT_EQ(0, aio_write(&first));
+              ASSERT_EQ(0, wait_for(first));
+              const auto id = static_cast<uid_t>(200000 + getpid());
+              ASSERT_EQ(0, setresuid(id, id, id));
+              const rlimit one{1, 1};
+              ASSERT_EQ(0, setrlimit(RLIMIT_NPROC, &one));
+              ASSERT_EQ(-1, fork()) << "the limit does not hold";
+              for (int round = 0; round < 20; ++round) {
+                Pipe pipe;
+                support::SocketPair sockets;
+                aiocb requests[4];
+                for (int i = 0; i < 2; ++i) {
+                  requests[i] = support::block(pipe.reader.get(), &bytes[i], 1);
+                  requests[2 + i] = support::block(sockets.one.get(), &bytes[2 + i], 1);
+                }
+                for (aiocb& request : requests) ASSERT_EQ(0, aio_read(&request));
+                ASSERT_EQ(2, write(pipe.writer.get(), "ab", 2));
+                ASSERT_EQ(1, write(sockets.two.get(), "c", 1));
+                for (int i = 0; i < 3; ++i) EXPECT_EQ(0, wait_for(requests[i])) << i;
+                EXPECT_EQ("abc", std::string(bytes, 3));
+                if (round % 2 == 0) {
+                  EXPECT_EQ(AIO_CANCELED, aio_cancel(sockets.one.get(), &requests[3]));
+                } else {
+                  sockets.one.reset();
+                }
+                EXPECT_EQ(ECANCELED, wait_for(requests[3]));
+              }
+            }));
+}
+
 }  // namespace

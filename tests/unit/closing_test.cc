@@ -25,9 +25,6 @@ TEST(Closing, AFileThatCameDuringTheSubmissionIsTheOnesWhoseCloseWaits) {
   const Descriptor after = support::temporary_file("after.");
   const int number = dup(before.get());
   char bytes[6] = {};
-  aiocb warm_up = block(number, bytes, sizeof bytes, 0);
-  ASSERT_EQ(0, aio_read(&warm_up));
-  ASSERT_EQ(0, support::wait_for(warm_up));
 
   std::atomic<bool> may_read{false};
   const auto swap = [&] { std::thread([&] { dup2(during.get(), number); }).join(); };
