@@ -27,7 +27,7 @@ constexpr int kLowestPriority = 20;              // AIO_PRIO_DELTA_MAX
 constexpr size_t kLongestTransfer = 0x7ffff000;  // what one read(2) moves at most
 constexpr size_t kSmallRead = 16 * 1024;         // takes less than it costs to have it done
 constexpr int kCloseWaits = 1000;
-constexpr long kCloseWaitMicroseconds = 50;  // and as much again until the thread wakes
+constexpr long kCloseWaitMicroseconds = 50;   // and as much again until the thread wakes
 constexpr uint64_t kByNumber = ~uint64_t{0};  // a FileKey's device, for files without identity
 
 // Whether a file with no position says so: character devices and anonymous files come in both
