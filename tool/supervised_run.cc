@@ -48,10 +48,21 @@ bool has_it_already(const siginfo_t& info) {
   return info.si_code == SI_KERNEL && info.si_signo != SIGHUP;
 }
 
+// As if it had not been taken: not at all where nobody could make the tool go on again, as for the
+// program. Until SIGCONT, which is handed on then.
+void stop_as_asked() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTSTP);
+  raise(SIGTSTP);
+  sigprocmask(SIG_UNBLOCK, &set, nullptr);
+  sigprocmask(SIG_BLOCK, &set, nullptr);
+}
+
 void hand_on(pid_t child, const siginfo_t& info) {
   if (info.si_signo == SIGCHLD) return;
   if (!has_it_already(info)) kill(child, info.si_signo);
-  if (info.si_signo == SIGTSTP) raise(SIGSTOP);  // until SIGCONT, which is handed on then
+  if (info.si_signo == SIGTSTP) stop_as_asked();
 }
 
 Ended wait_and_hand_on(pid_t child, const sigset_t& awaited, const std::function<void()>& tick) {

@@ -46,7 +46,9 @@ class Terminal {
   // As SIGTSTP asks for, until SIGCONT.
   void stop() {
     if (used_) leave();
-    raise(SIGSTOP);
+    ::signal(SIGTSTP, SIG_DFL);
+    raise(SIGTSTP);
+    ::signal(SIGTSTP, ask_to_stop);
     if (used_) enter();
   }
 

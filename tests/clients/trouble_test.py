@@ -2,6 +2,7 @@
 room, signals come, parents ignore SIGCHLD. The program runs as it would alone, its end is handed on,
 and what is missing is said."""
 
+import contextlib
 import ctypes
 import json
 import os
@@ -186,16 +187,21 @@ def all_signals_are_handed_on(harness):
 
 
 def stopping_and_going_on(harness):
+    # In a process group that this one could bring back, as a shell's; others cannot be stopped so.
     with subprocess.Popen([harness.tool, "run", "--stats", "sleep", "1000"], cwd=harness.directory,
-                          env=environment(), stderr=subprocess.DEVNULL) as process:
-        program = eventually(lambda: child_of(process.pid), "the program")
-        eventually(lambda: "sleep" in os.readlink(f"/proc/{program}/exe"), "its beginning")
-        process.send_signal(signal.SIGTSTP)
-        eventually(lambda: state_of(program) == "T" and state_of(process.pid) == "T", "both stopped")
-        process.send_signal(signal.SIGCONT)
-        eventually(lambda: state_of(program) == "S", "both going on")
-        process.terminate()
-        check_equal(process.wait(30), -signal.SIGTERM, "the end")
+                          env=environment(), stderr=subprocess.DEVNULL, process_group=0) as process:
+        try:
+            program = eventually(lambda: child_of(process.pid), "the program")
+            eventually(lambda: "sleep" in os.readlink(f"/proc/{program}/exe"), "its beginning")
+            process.send_signal(signal.SIGTSTP)
+            eventually(lambda: state_of(program) == state_of(process.pid) == "T", "both stopped")
+            process.send_signal(signal.SIGCONT)
+            eventually(lambda: state_of(program) == "S", "both going on")
+            process.terminate()
+            check_equal(process.wait(30), -signal.SIGTERM, "the end")
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def a_hangup_reaches_the_program(harness):
