@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -113,11 +114,21 @@ void print_findings(const std::vector<Json>& findings) {
   say("inflight check: {} finding{}\n", findings.size(), findings.size() == 1 ? "" : "s");
 }
 
+// Under ulimit -f. Some file systems then raise SIGXFSZ even for room that is only set aside.
+bool files_are_limited() {
+  rlimit limit{};
+  return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+}
+
+bool set_room_aside(int file) {
+  if (files_are_limited()) return true;
+  return fallocate(file, FALLOC_FL_KEEP_SIZE, 0, kLogRoom) == 0 || errno == EOPNOTSUPP;
+}
+
 // With room, so that a finding is not lost to a full disk.
 void make_log(const std::string& path) {
   const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  const bool made =
-      file >= 0 && (fallocate(file, FALLOC_FL_KEEP_SIZE, 0, kLogRoom) == 0 || errno == EOPNOTSUPP);
+  const bool made = file >= 0 && set_room_aside(file);
   const int error = errno;
   if (file >= 0) close(file);
   if (made) return;
