@@ -89,7 +89,7 @@ TEST_F(Leader, ASignalIsSentThoughNobodyWaits) {
   request.aio_sigevent.sigev_notify = SIGEV_SIGNAL;
   request.aio_sigevent.sigev_signo = SIGUSR2;
   ASSERT_EQ(0, aio_read(&request));
-  EXPECT_TRUE(support::eventually([] { return handled == 1; }));
+  EXPECT_TRUE(support::eventually([] { return handled == 1; })) << "status " << aio_error(&request);
 }
 
 TEST_F(Leader, ASecondRequestIsTakenToo) {
