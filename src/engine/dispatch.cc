@@ -86,8 +86,9 @@ void launch_disk(Process& process, Request& request, Effects& effects) {
   }
   if (suits_kaio(process, request) && push_to_kaio(process, request, effects)) return;
   if (reads_through_cache(process, request) && request.length <= process.inline_limit) {
-    // With a callback it has not been tried yet.
-    if (request.notice.what.kind == core::Notification::Kind::callback) {
+    // With a callback, or taken for a stream, it has not been tried yet.
+    const bool calls_back = request.notice.what.kind == core::Notification::Kind::callback;
+    if (!request.is_cold && (calls_back || request.length <= kSmallRead)) {
       long result = 0;
       if (read_inline(request.fd, request.buffer, request.length, request.offset, result)) {
         return end_now(process, request, result, effects);

@@ -31,6 +31,7 @@ class InlineHints {
       entry.store(known - 1, std::memory_order_relaxed);
       return (known & kSuits) != 0;
     }
+    if (reads_streams_) return false;
     const long flags = sys::get_status_flags(fd);
     const bool answer = flags >= 0 && (flags & O_DIRECT) == 0;
     entry.store(key(fd, closes) | kUses | (answer ? kSuits : 0), std::memory_order_relaxed);
@@ -41,6 +42,10 @@ class InlineHints {
   // copied by several threads side by side; the first, by the caller, who may not submit another.
   bool first_since_wait() { return !std::exchange(submitted_large_, true); }
   void waited() { submitted_large_ = false; }
+
+  // Who reads one stream often reads many, more than there are entries: after one, a descriptor of
+  // which nothing is known is taken for another, and nothing is asked of it here.
+  void examined(bool is_stream) { reads_streams_ = is_stream; }
 
   // It was tried in vain, with this errno.
   void tried(int fd, uint32_t closes, long error) {
@@ -58,6 +63,7 @@ class InlineHints {
   std::atomic<uint64_t>& entry_of(int fd) { return entries_[static_cast<uint32_t>(fd) % kEntries]; }
 
   bool submitted_large_ = false;
+  bool reads_streams_ = false;
   std::atomic<uint64_t> entries_[kEntries] = {};  // fd:32, closes:24, suits:1, uses left:7
 };
 

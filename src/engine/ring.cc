@@ -40,7 +40,8 @@ bool Ring::open() {
   memory = sys::map_pages(kRingBytes, sys::OnFork::unmap);
   sqe_memory = sys::map_pages(kSqeBytes, sys::OnFork::unmap);
   io_uring_params parameters{};
-  parameters.flags = kSetupNoMmap | kSetupRegisteredOnly;
+  parameters.flags =
+      kSetupNoMmap | kSetupRegisteredOnly | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG;
   set_addresses(parameters, memory, sqe_memory);
   const long result =
       memory == nullptr || sqe_memory == nullptr ? -ENOMEM : sys::ring_setup(kEntries, parameters);
@@ -54,6 +55,7 @@ bool Ring::open() {
   sqes = static_cast<io_uring_sqe*>(sqe_memory);
   sq_head = word(parameters.sq_off.head);
   sq_tail = word(parameters.sq_off.tail);
+  sq_flags = word(parameters.sq_off.flags);
   sq_mask = *word(parameters.sq_off.ring_mask);
   cq_head = word(parameters.cq_off.head);
   cq_tail = word(parameters.cq_off.tail);
@@ -102,6 +104,8 @@ long Ring::enter(bool wait, const timespec* timeout) {
 }
 
 bool Ring::has_completion() const { return *cq_head != load_acquire(cq_tail); }
+
+bool Ring::has_work() const { return (load_acquire(sq_flags) & IORING_SQ_TASKRUN) != 0; }
 
 bool Ring::take(io_uring_cqe& completion) {
   const unsigned head = *cq_head;  // only this thread writes it

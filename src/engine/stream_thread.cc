@@ -177,9 +177,12 @@ long StreamThread::wait_in_ring(uint32_t seen, bool idle) {
   const long submitted = ring_.to_submit > 0 ? ring_.enter(false, nullptr) : 0;
   if (submitted < 0) return submitted;
   const auto came = [&] {
-    return ring_.has_completion() || streams.news.load(std::memory_order_relaxed) != seen;
+    return ring_.has_completion() || ring_.has_work() ||
+           streams.news.load(std::memory_order_relaxed) != seen;
   };
-  if (streams.look.until(process_.spin, came)) return 0;
+  if (streams.look.until(process_.spin, came)) {
+    return ring_.has_work() ? ring_.enter(false, nullptr) : 0;
+  }
   {
     sys::Guard guard(process_.core.lock);
     if (streams.news.load(std::memory_order_relaxed) != seen) return 0;

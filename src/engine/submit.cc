@@ -25,7 +25,6 @@ using core::Request;
 
 constexpr int kLowestPriority = 20;              // AIO_PRIO_DELTA_MAX
 constexpr size_t kLongestTransfer = 0x7ffff000;  // what one read(2) moves at most
-constexpr size_t kSmallRead = 16 * 1024;         // takes less than it costs to have it done
 constexpr int kCloseWaits = 1000;
 constexpr long kCloseWaitMicroseconds = 50;   // and as much again until the thread wakes
 constexpr uint64_t kByNumber = ~uint64_t{0};  // a FileKey's device, for files without identity
@@ -310,6 +309,7 @@ int submit(Process& process, aiocb& block, Operation operation) {
   } else if (error == 0) {
     Target target = examine(process, block.aio_fildes, operation);
     target.is_cold = tried;
+    if (reads) inline_hints().examined(target.kind == FileKind::stream);
     error = start(process, block, operation, target, notification, 0, nullptr, effects);
     carry_out(process, effects);
   }
