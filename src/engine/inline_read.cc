@@ -1,6 +1,8 @@
 // Owns nothing; runs on the submitting thread, with or without signals blocked.
 #include "engine/inline_read.h"
 
+#include <sys/stat.h>
+
 namespace inflight::engine {
 
 bool read_inline(int fd, void* buffer, size_t length, off_t offset, long& result) {
@@ -10,9 +12,9 @@ bool read_inline(int fd, void* buffer, size_t length, off_t offset, long& result
   if (static_cast<size_t>(result) == length) return true;
   // Short: the rest is not in memory, or the file ends here. (Linux 5.9 and 5.10 also gave 0 for
   // data that was not in memory.)
-  struct stat file;
-  if (sys::stat_of(fd, file) < 0 || !S_ISREG(file.st_mode)) return false;
-  return offset + result >= file.st_size && file.st_size > 0;
+  sys::FileFacts file;
+  if (sys::look_at(fd, true, file) < 0 || !S_ISREG(file.mode)) return false;
+  return offset + result >= file.size && file.size > 0;
 }
 
 }  // namespace inflight::engine

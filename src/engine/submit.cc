@@ -259,18 +259,18 @@ Target examine(const Process& process, int fd, Operation operation) {
   target.closes = process.closing.count(fd);
   target.key = FileKey{kByNumber, static_cast<uint32_t>(fd)};
   const long flags = sys::get_status_flags(fd);
-  struct stat file;
-  if (flags < 0 || sys::stat_of(fd, file) < 0) {
+  sys::FileFacts file;
+  if (flags < 0 || sys::look_at(fd, false, file) < 0) {
     target.kind = FileKind::closed;
     return target;
   }
   target.status_flags = static_cast<int>(flags);
-  const FileKey identity{file.st_dev, file.st_ino};
-  switch (file.st_mode & S_IFMT) {
+  const FileKey identity{file.device, file.inode};
+  switch (file.mode & S_IFMT) {
     case S_IFREG:
       // Files without a size may be the kernel's, and wait for news as /proc/kmsg does.
       target.is_regular = true;
-      target.may_wait = file.st_size == 0 && operation == Operation::read;
+      target.may_wait = file.size == 0 && operation == Operation::read;
       [[fallthrough]];
     case S_IFBLK:
       target.kind = FileKind::disk;

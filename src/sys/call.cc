@@ -2,8 +2,11 @@
 // before any helper thread exists.
 #include "sys/call.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #if !defined(__x86_64__)
 #error "inflight knows the system call convention and struct aiocb of x86-64 only"
@@ -25,6 +28,26 @@ long raw_call(long number, const long (&arguments)[6]) {
                : "=a"(result)
                : "a"(number), "D"(first), "S"(second), "d"(third), "r"(r10), "r"(r8), "r"(r9)
                : "rcx", "r11", "memory");
+  return result;
+}
+
+long look_at(int fd, bool current, FileFacts& facts) {
+  struct statx answer;
+  const long flags = AT_EMPTY_PATH | (current ? AT_STATX_SYNC_AS_STAT : AT_STATX_DONT_SYNC);
+  const long wanted = STATX_TYPE | STATX_INO | STATX_SIZE;
+  long result = call(SYS_statx, fd, "", flags, wanted, &answer);
+  if (result == 0) {
+    const uint64_t device = uint64_t{answer.stx_dev_major} << 32 | answer.stx_dev_minor;
+    facts = {device, answer.stx_ino, static_cast<off_t>(answer.stx_size), answer.stx_mode};
+  } else if (result != -EBADF) {
+    // Filters that are older than statx(2) forbid it.
+    struct stat old;
+    result = call(SYS_fstat, fd, &old);
+    if (result == 0) {
+      const uint64_t device = uint64_t{major(old.st_dev)} << 32 | minor(old.st_dev);
+      facts = {device, old.st_ino, old.st_size, old.st_mode};
+    }
+  }
   return result;
 }
 

@@ -15,7 +15,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -49,7 +48,16 @@ using SignalMask = uint64_t;
 
 inline long get_status_flags(int fd) { return call(SYS_fcntl, fd, F_GETFL, 0L); }
 
-inline long stat_of(int fd, struct stat& result) { return call(SYS_fstat, fd, &result); }
+// What is asked of a file, and no more: a kernel with fine-grained time stamps (Linux 6.13) makes
+// the write after an fstat(2) several times as dear, since that asks for the times, too. Not
+// `current`: what the kernel knows without asking a server will do.
+struct FileFacts {
+  uint64_t device;
+  uint64_t inode;
+  off_t size;
+  mode_t mode;
+};
+long look_at(int fd, bool current, FileFacts& facts);
 
 inline long read_at(int fd, void* buffer, size_t length, off_t offset) {
   return call(SYS_pread64, fd, buffer, static_cast<long>(length), offset);

@@ -29,7 +29,7 @@ TEST(Closing, AFileThatCameDuringTheSubmissionIsTheOnesWhoseCloseWaits) {
   std::atomic<bool> may_read{false};
   const auto swap = [&] { std::thread([&] { dup2(during.get(), number); }).join(); };
   const auto hold = [&] { EXPECT_TRUE(support::eventually([&] { return may_read.load(); })); };
-  const Scope scope({Rule{.number = SYS_fstat, .times = 1, .afterwards = swap},
+  const Scope scope({Rule{.number = SYS_statx, .times = 1, .afterwards = swap},
                      Rule{.number = SYS_pread64, .times = 1, .before = hold}});
   aiocb reading = block(number, bytes, sizeof bytes, 0);
   ASSERT_EQ(0, aio_read(&reading));

@@ -49,7 +49,7 @@ const std::vector<Call>& calls() {
       {"fsync", SYS_fsync, Role::transfer, true, {EIO, ENOSPC, EROFS, EDQUOT}},
       {"fdatasync", SYS_fdatasync, Role::transfer, true, {EIO, ENOSPC, EROFS, EDQUOT}},
       {"fcntl", SYS_fcntl, Role::look, true, {EBADF}},
-      {"fstat", SYS_fstat, Role::look, true, {EBADF, EFAULT, ENOMEM, EOVERFLOW}},
+      {"statx", SYS_statx, Role::look, true, {EBADF, EFAULT, ENOMEM, ENOSYS, EPERM}},
       {"mmap", SYS_mmap, Role::memory, true, {ENOMEM, EAGAIN, EPERM}},
       {"madvise", SYS_madvise, Role::memory, true, {EINVAL, ENOMEM, EAGAIN}},
       {"munmap", SYS_munmap, Role::hidden, true, {EINVAL, ENOMEM}},
