@@ -16,6 +16,7 @@ namespace {
 
 using bench::Row;
 using bench::Way;
+using bench::Work;
 
 struct Options {
   bench::Bench bench;
@@ -45,16 +46,21 @@ struct Figures {
 
 struct Result {
   const Row* row;
-  Figures glibc, own, peer;
+  Figures glibc, own, peer, limit;
 };
 
 Result run(const Row& row, const Options& options) {
-  Result result{&row, {}, {}, {}};
+  Result result{&row, {}, {}, {}, {}};
+  Work limiting = row.work;
+  limiting.threads = row.limit.threads;
   for (int round = 0; round < options.rounds; ++round) {
     fmt::print(stderr, "\r{:<60} round {} of {}", row.name, round + 1, options.rounds);
     result.glibc.add(measure(options.bench, row.work, Way::glibc));
     result.own.add(measure(options.bench, row.work, row.own));
     result.peer.add(measure(options.bench, row.work, row.peer));
+    if (row.limit.known()) {
+      result.limit.add(measure(options.bench, limiting, row.limit.way));
+    }
   }
   fmt::print(stderr, "\r{:79}\r", "");
   return result;
@@ -69,6 +75,12 @@ std::string against(double reached, double goal) {
   return fmt::format("{:6.2f} {:>5.4g} {}", reached, goal, reached >= goal ? "+" : "-");
 }
 
+std::string limit_name(const Row& row) {
+  const int threads = row.limit.threads;
+  return threads == 1 ? name_of(row.limit.way)
+                      : fmt::format("{} in {} threads", name_of(row.limit.way), threads);
+}
+
 void print_line(const Result& result) {
   const Row& row = *result.row;
   fmt::print("{:<44}{:>9.0f} {:>9.0f} {:>9.0f} {} {}  {:3.0f} %\n", row.name, result.own.median(),
@@ -76,6 +88,10 @@ void print_line(const Result& result) {
              against(ratio(result.own, result.glibc), row.against_glibc),
              against(ratio(result.own, result.peer), row.against_peer),
              100 * std::max(result.own.spread(), result.peer.spread()));
+  if (row.limit.known()) {
+    fmt::print("    {:<40}{:>9.0f} {:>34.2f} {:>14.2f}\n", limit_name(row), result.limit.median(),
+               ratio(result.limit, result.glibc), ratio(result.limit, result.peer));
+  }
   fflush(stdout);
 }
 
@@ -87,15 +103,19 @@ nlohmann::ordered_json json_of(const Result& result) {
                                   {"p99", Figures::median_of(of.p99s)},
                                   {"rates", of.rates}};
   };
-  return {{"name", row.name},
-          {"depth", row.work.depth},
-          {"own", figures(row.own, result.own)},
-          {"glibc", figures(Way::glibc, result.glibc)},
-          {"peer", figures(row.peer, result.peer)},
-          {"against_glibc", ratio(result.own, result.glibc)},
-          {"against_peer", ratio(result.own, result.peer)},
-          {"goal_glibc", row.against_glibc},
-          {"goal_peer", row.against_peer}};
+  nlohmann::ordered_json document = {{"name", row.name},
+                                     {"depth", row.work.depth},
+                                     {"own", figures(row.own, result.own)},
+                                     {"glibc", figures(Way::glibc, result.glibc)},
+                                     {"peer", figures(row.peer, result.peer)},
+                                     {"against_glibc", ratio(result.own, result.glibc)},
+                                     {"against_peer", ratio(result.own, result.peer)},
+                                     {"goal_glibc", row.against_glibc},
+                                     {"goal_peer", row.against_peer}};
+  if (row.limit.known()) {
+    document["limit"] = {{"way", limit_name(row)}, {"median", result.limit.median()}};
+  }
+  return document;
 }
 
 nlohmann::ordered_json scale(const Options& options) {

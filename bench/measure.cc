@@ -28,6 +28,10 @@ uint64_t do_work(Way way, const Aio& aio, const Work& work, int file, const Cour
       return work_with_ring(work, file, course);
     case Way::kernel_aio:
       return work_with_kernel_aio(work, file, course);
+    case Way::without_waiting:
+      return work_without_waiting(work, file, course);
+    case Way::least_of_pipes:
+      return work_with_pipes_at_least(work, course);
     default:
       return work_with_aio(aio, work, file, course);
   }
@@ -88,9 +92,9 @@ void fail(const std::string& what) {
 }
 
 const char* name_of(Way way) {
-  static const char* const names[] = {"glibc",    "inflight",          "inflight (threads)",
-                                      "loop",     "loop that is told", "io_uring",
-                                      "io_submit"};
+  static const char* const names[] = {"glibc",     "inflight",          "inflight (threads)",
+                                      "loop",      "loop that is told", "io_uring",
+                                      "io_submit", "loop of preadv2",   "least system calls"};
   return names[static_cast<size_t>(way)];
 }
 

@@ -8,7 +8,19 @@
 namespace bench {
 
 // The ways of doing a work. `threads_engine` is the library with INFLIGHT_ENGINE=threads.
-enum class Way : uint8_t { glibc, inflight, threads_engine, loop, notices, ring, kernel_aio };
+// The last two are limits, not peers: reads that the page cache must answer, as the caller may not
+// wait for the disk, and the system calls that a byte through a pipe costs at least.
+enum class Way : uint8_t {
+  glibc,
+  inflight,
+  threads_engine,
+  loop,
+  notices,
+  ring,
+  kernel_aio,
+  without_waiting,
+  least_of_pipes,
+};
 
 const char* name_of(Way way);
 

@@ -8,12 +8,20 @@
 
 namespace bench {
 
+// What bounds every implementation of the interface, if that is not the peer itself.
+struct Limit {
+  Way way = Way::glibc;  // glibc: none is known
+  int threads = 1;
+  bool known() const { return way != Way::glibc; }
+};
+
 struct Row {
   std::string name;
   Work work;
   Way peer;              // the best of the others
   double against_glibc;  // goals; 0: none
   double against_peer;
+  Limit limit = {};
   Way own = Way::inflight;
 };
 

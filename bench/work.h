@@ -120,6 +120,8 @@ uint64_t work_in_a_loop(const Work& work, int file, Course course);        // pr
 uint64_t work_with_notices(const Work& work, int file, Course course);     // pread, and be told
 uint64_t work_with_ring(const Work& work, int file, Course course);        // liburing, batched
 uint64_t work_with_kernel_aio(const Work& work, int file, Course course);  // io_submit, batched
+uint64_t work_without_waiting(const Work& work, int file, Course course);  // preadv2(RWF_NOWAIT)
+uint64_t work_with_pipes_at_least(const Work& work, Course course);        // see there
 
 [[noreturn]] void fail(const std::string& what);
 
