@@ -1,7 +1,9 @@
 // Requests of which no more than so many are worth carrying at a time: more threads at them would
 // stand in each other's way. The others wait here, by priority. Valid as zeros; guarded by the
-// process lock.
+// process lock, except that waiting() may be asked without it, for a guess.
 #pragma once
+
+#include <atomic>
 
 #include "core/priority_queue.h"
 
@@ -16,10 +18,13 @@ class Turns {
     if (request.has_turn) {
       ++taken_;
     } else {
-      waiting_.push(request);
+      wait(request);
     }
     return request.has_turn;
   }
+
+  int waiting() const { return count_.load(std::memory_order_relaxed); }
+  Request* first_waiting() const { return waiting_.first(); }
 
   // A request that has its turn needs it no more: the one that has it instead, or null.
   Request* pass(Request& request) {
@@ -29,7 +34,7 @@ class Turns {
       --taken_;
       return nullptr;
     }
-    waiting_.remove(*next);
+    remove(*next);
     next->has_turn = true;
     return next;
   }
@@ -37,11 +42,21 @@ class Turns {
   // A request that waits for its turn needs none.
   void leave(Request& request) {
     request.turns = nullptr;
-    waiting_.remove(request);
+    remove(request);
   }
 
  private:
+  void wait(Request& request) {
+    waiting_.push(request);
+    count_.store(waiting() + 1, std::memory_order_relaxed);
+  }
+  void remove(Request& request) {
+    waiting_.remove(request);
+    count_.store(waiting() - 1, std::memory_order_relaxed);
+  }
+
   PriorityQueue waiting_;
+  std::atomic<int> count_;  // of those waiting
   int taken_;
 };
 
