@@ -124,9 +124,10 @@ void StreamThread::turn_with_poll() {
     sys::Guard guard(process_.core.lock);
     streams.removal_count = 0;  // what is no longer armed is no longer polled
     fits = fill_poll_list(count);
+    // No poll is under way here, so no file of a stopped request is held, unless by a ring that was
+    // given up.
+    if (ring_.memory == nullptr) publish_sync(streams.sync_wanted);
     idle = nothing_to_do();
-    // No poll is under way here, so no file of a stopped request is held.
-    publish_sync(streams.sync_wanted);
     const bool news =
         !streams.inbox.empty() || !streams.fresh.empty() || !streams.positional.empty();
     if (fits && !news) streams.sleeper.store(static_cast<int>(sys::thread_id()));

@@ -22,6 +22,7 @@ constexpr uint64_t kRemovalData = ~uint64_t{0};
 constexpr timespec kIdle{kIdleMilliseconds / 1000, kIdleMilliseconds % 1000 * 1'000'000};
 constexpr timespec kRest{0, 10'000'000};
 constexpr timespec kMoment{0, 1'000'000};
+constexpr long kHandOverMicroseconds = 100;
 constexpr int kVainBeforeRest = 4;
 constexpr int kFreshPerTurn = 64;  // then those that are polled get their turn
 
@@ -47,6 +48,7 @@ void fill_positional(io_uring_sqe& entry, const Request& request) {
 
 void StreamThread::run() {
   Streams& streams = process_.streams;
+  await_predecessor();
   has_timer_ = timer_.make();
   {
     sys::Guard guard(process_.core.lock);
@@ -66,13 +68,14 @@ void StreamThread::run() {
     } else {
       turn_with_poll();
     }
-  } while (!idle_turn_ || !ends_when_idle());
+  } while (!hands_over() && (!idle_turn_ || !ends_when_idle()));
   if (has_timer_) timer_.remove();
   ring_.close();
   give_back_room();
 }
 
 void StreamThread::stand_in() {
+  await_predecessor();
   stands_in_ = resting_ = true;
   end_rest();
   try_fresh();
@@ -225,7 +228,7 @@ void StreamThread::turn_with_ring() {
 
 void StreamThread::on_completion(const io_uring_cqe& completion) {
   if (completion.user_data == kRemovalData) {
-    --removals_in_flight_;
+    if (removals_in_flight_ > 0) --removals_in_flight_;  // after a given-up ring nobody counts
     return;
   }
   if ((completion.user_data & kPollTag) != 0) {
@@ -253,7 +256,7 @@ void StreamThread::on_completion(const io_uring_cqe& completion) {
 
 void StreamThread::give_up_ring() {
   // A filter that came after the ring forbids entering it. What the kernel has completes into
-  // memory; what it never got goes to the pool.
+  // memory; what it never got goes to the pool. Polls cannot be taken back: see hands_over().
   use_ring_ = false;
   Effects effects;
   {
@@ -270,6 +273,42 @@ void StreamThread::give_up_ring() {
     removals_in_flight_ = 0;
   }
   carry_out(process_, effects);
+}
+
+// The polls in a ring that was given up hold their files until this thread ends. So it does, once
+// the kernel has nothing else there, and another goes on without a ring; who waits for the sync
+// protocol waits for that one.
+bool StreamThread::hands_over() {
+  if (use_ring_ || ring_.memory == nullptr) return false;
+  Effects effects;
+  {
+    sys::Guard guard(process_.core.lock);
+    Streams& streams = process_.streams;
+    if (streams.in_ring > 0) return false;
+    for (core::RequestQueue* queue : {&streams.armed, &streams.resting}) {
+      while (Request* request = queue->pop_front()) {
+        request->place = core::Place::inbox;
+        streams.inbox.push_back(*request);
+      }
+    }
+    streams.leaving = static_cast<int>(sys::thread_id());
+    streams.has_timer = false;
+    streams.wanted = true;
+    effects.spawn = true;
+    helper_ends(process_);
+  }
+  carry_out(process_, effects);
+  return true;
+}
+
+void StreamThread::await_predecessor() {
+  int leaving;
+  {
+    sys::Guard guard(process_.core.lock);
+    leaving = process_.streams.leaving;
+    process_.streams.leaving = 0;
+  }
+  while (leaving != 0 && sys::is_thread(process_.pid, leaving)) sys::nap(kHandOverMicroseconds);
 }
 
 void StreamThread::on_ready(core::Ticket ticket) {

@@ -24,6 +24,8 @@ class StreamThread {
   void turn_with_ring();
   void on_completion(const io_uring_cqe& completion);
   void give_up_ring();
+  bool hands_over();
+  void await_predecessor();
 
   // With ppoll.
   void take_news_for_poll();

@@ -40,6 +40,9 @@ struct Streams {
   bool alive;
   bool no_ring;   // tried, and refused
   bool had_ring;  // one has been opened
+  // The id of a thread that has handed all this over because its ring cannot be entered any more,
+  // else 0. The ring's polls hold their files until it has ended.
+  int leaving;
   // Changes with all of the above, under the lock; the thread looks out for it without the lock.
   std::atomic<uint32_t> news;
   sys::Spin look;

@@ -133,6 +133,7 @@ inline long ring_enter(int ring, unsigned submit, unsigned wait, unsigned flags,
 inline long process_id() { return call(SYS_getpid); }
 inline long thread_id() { return call(SYS_gettid); }
 inline long user_id() { return call(SYS_getuid); }
+inline bool is_thread(long pid, long tid) { return call(SYS_tgkill, pid, tid, 0L) == 0; }
 
 // rt_sigqueueinfo(2) to the process, rt_tgsigqueueinfo(2) to one of its threads.
 inline long queue_signal(long pid, int signal, const siginfo_t& info) {

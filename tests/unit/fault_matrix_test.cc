@@ -106,6 +106,7 @@ const std::vector<Call>& calls() {
       {"getpid", SYS_getpid, Role::hidden, false, {}},
       {"gettid", SYS_gettid, Role::hidden, false, {}},
       {"getuid", SYS_getuid, Role::hidden, false, {}},
+      {"tgkill", SYS_tgkill, Role::hidden, false, {}},
   };
   return all;
 }
