@@ -139,12 +139,13 @@ Request* take_notice(Core& core, const Notification& notification) {
   return request;
 }
 
-Group* open_group(Core& core, const Notification& notification) {
+Group* open_group(Core& core, const Notification& notification, bool is_awaited) {
   Group* group = core.groups.take();
   if (group == nullptr) return nullptr;
   group->unfinished = 1;
   group->undelivered = 1;
   group->failed = false;
+  group->is_awaited = is_awaited;
   group->notice = {};
   group->notice.what = notification;
   group->notice.group = group;

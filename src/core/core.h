@@ -70,7 +70,7 @@ void delivered(Core& core, Notice& notice, Effects& effects);
 Request* take_notice(Core& core, const Notification& notification);
 
 // A group with the submitting call's own references, or null when memory is exhausted.
-Group* open_group(Core& core, const Notification& notification);
+Group* open_group(Core& core, const Notification& notification, bool is_awaited);
 void release_undelivered(Core& core, Group& group, Effects& effects);
 
 void release_request(Core& core, Request& request);

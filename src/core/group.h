@@ -15,7 +15,8 @@ struct Group {
   Group* next_free;
   uint32_t unfinished;
   uint32_t undelivered;
-  bool failed;  // an entry ended with an error
+  bool failed;      // an entry ended with an error
+  bool is_awaited;  // by the call that made it: LIO_WAIT
   WaitLink* first_waiter;
   Notice notice;
 };

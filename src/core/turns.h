@@ -24,7 +24,6 @@ class Turns {
   }
 
   int waiting() const { return count_.load(std::memory_order_relaxed); }
-  Request* first_waiting() const { return waiting_.first(); }
 
   // A request that has its turn needs it no more: the one that has it instead, or null.
   Request* pass(Request& request) {

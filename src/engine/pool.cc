@@ -160,11 +160,6 @@ Request* next_request(Process& process) {
   return nullptr;
 }
 
-void begin(Process& process, Request& request) {
-  request.state = core::State::running;
-  observe_start(process, request);
-}
-
 }  // namespace
 
 void push(Process& process, Request& request, core::Effects& effects) {
@@ -198,7 +193,8 @@ Request* take_from_pool(Process& process, core::Effects& effects) {
   Request* request = pool.queue.first();
   if (request == nullptr) return nullptr;
   pool.queue.remove(*request);
-  begin(process, *request);
+  request->state = core::State::running;
+  observe_start(process, *request);
   if (request->may_block) {
     ++pool.blocked;
     // Those behind it must not wait for a worker that may never come back.
@@ -224,19 +220,6 @@ void work_on(Process& process, Request& request) {
     expect(process.pool, may_block, -1);
   }
   carry_out(process, effects);
-}
-
-bool help_to_copy(Process& process) {
-  Request* request;
-  {
-    sys::Guard guard(process.core.lock);
-    request = process.pool.copies.first_waiting();
-    if (request == nullptr) return false;
-    process.pool.copies.leave(*request);
-    begin(process, *request);
-  }
-  work_on(process, *request);
-  return true;
 }
 
 void* worker_main(void* argument) {

@@ -45,11 +45,6 @@ core::Request* take_from_pool(Process& process, core::Effects& effects);
 // Makes the request's system calls and finishes it. Without the lock.
 void work_on(Process& process, core::Request& request);
 
-// For a thread that is about to wait: makes one of the copies that wait for their turn, which takes
-// no longer than copying INFLIGHT_INLINE bytes and never waits for the disk. False if there is
-// none. Without the lock, signals blocked.
-bool help_to_copy(Process& process);
-
 void* worker_main(void* process);
 
 }  // namespace inflight::engine

@@ -196,6 +196,12 @@ bool may_be_inline(const Process& process, const aiocb& block) {
   return block.aio_nbytes <= kSmallRead || process.spin == 0 || inline_hints().first_since_wait();
 }
 
+// The caller will wait, so it may as well make what no thread would come to soon.
+bool is_better_inline(const Process& process, const aiocb& block, const Group& group) {
+  return group.is_awaited && process.choice == Choice::automatic &&
+         block.aio_nbytes <= process.inline_limit && process.pool.copies.waiting() > 0;
+}
+
 // The same for a descriptor of which nothing is known yet. `tried`: it was asked, in vain.
 [[gnu::always_inline]] inline bool try_inline(Process& process, aiocb& block, bool& tried,
                                               Answer& answer) {
@@ -268,9 +274,11 @@ Target examine(const Process& process, int fd, Operation operation) {
   const FileKey identity{file.device, file.inode};
   switch (file.mode & S_IFMT) {
     case S_IFREG:
-      // Files without a size may be the kernel's, and wait for news as /proc/kmsg does.
+      // Files without a size may be the kernel's, and wait for news as /proc/kmsg does. (What is
+      // known without asking may be out of date on a network.)
       target.is_regular = true;
-      target.may_wait = file.size == 0 && operation == Operation::read;
+      target.may_wait = file.size == 0 && operation == Operation::read &&
+                        sys::look_at(fd, true, file) == 0 && file.size == 0;
       [[fallthrough]];
     case S_IFBLK:
       target.kind = FileKind::disk;
@@ -334,7 +342,9 @@ int submit_entry(Process& process, aiocb& block, Group& group, Target& target, E
   const bool askable = operation == Operation::read && target.kind == FileKind::disk &&
                        (target.status_flags & O_DIRECT) == 0;
   const bool calls_back = notification.kind == Notification::Kind::callback;
-  target.is_cold = error == 0 && askable && !calls_back && may_be_inline(process, block);
+  target.is_cold = error == 0 && askable && !calls_back &&
+                   (may_be_inline(process, block) || is_better_inline(process, block, group));
+  if (target.is_cold && block.aio_nbytes > kSmallRead) carry_out(process, effects);  // wakes others
   Answer answer{};
   if (target.is_cold && answered_inline(process, block, answer)) {
     deliver_signal(process, notification, answer.span);

@@ -2,6 +2,7 @@
 #include <limits.h>
 
 #include "engine/dispatch.h"
+#include "engine/inline_hint.h"
 #include "engine/submit.h"
 #include "runtime/calls.h"
 #include "runtime/start.h"
@@ -32,11 +33,12 @@ struct Submission {
 };
 
 // Null when memory is exhausted, and in a child. Signals blocked.
-Group* open_group(Submission& submission, const Notification& notification, const sigevent* event) {
+Group* open_group(Submission& submission, const Notification& notification, const sigevent* event,
+                  bool is_awaited) {
   Process& process = submission.process;
   if (submission.is_left_behind() || engine::ensure_spawner(process) != 0) return nullptr;
   sys::Guard guard(process.core.lock);
-  Group* group = core::open_group(process.core, notification);
+  Group* group = core::open_group(process.core, notification, is_awaited);
   if (group == nullptr || notification.kind != Notification::Kind::callback) return group;
   const auto* attributes = static_cast<const pthread_attr_t*>(event->sigev_notify_attributes);
   if (attributes == nullptr) return group;
@@ -138,7 +140,10 @@ int list(int mode, aiocb* const entries[], int count, const sigevent* event) {
   if (mode == LIO_NOWAIT && event != nullptr && !core::read_sigevent(*event, notification)) {
     return -EINVAL;
   }
-  if (mode == LIO_WAIT) sys::cancellation_point();
+  if (mode == LIO_WAIT) {
+    sys::cancellation_point();
+    engine::inline_hints().waited();
+  }
   Process* process = start();
   if (process == nullptr) return -EAGAIN;
   Submission submission{*process, process->epoch.load()};
@@ -147,7 +152,7 @@ int list(int mode, aiocb* const entries[], int count, const sigevent* event) {
   if (first == count && notification.kind == Notification::Kind::none) return 0;
   {
     const sys::SignalBlock signals;
-    submission.group = open_group(submission, notification, event);
+    submission.group = open_group(submission, notification, event, mode == LIO_WAIT);
   }
   int error = EAGAIN;
   if (submission.group != nullptr) error = submit_entries(submission, entries, first, count);

@@ -34,7 +34,7 @@ bool any_finished(const aiocb* const list[], int count) {
 // Looks out for a moment. How much that pays is learned apart for what a worker is about to finish,
 // which comes soon, and for all else.
 bool finished_soon(Process& process, const aiocb* const list[], int count) {
-  if (count > kFewLinks || process.pool.copies.waiting() > 0) return false;
+  if (count > kFewLinks) return false;
   const bool expected = process.pool.expected.load(std::memory_order_relaxed) != 0;
   sys::Spin& spin = expected ? process.look_for_pool : process.look_for_others;
   const long time = expected ? process.pool.spin : process.spin;
@@ -186,18 +186,7 @@ void Wait::abandoned(void* self) {
   wait->unlink();
 }
 
-int Wait::copy_meanwhile(const timespec* deadline) {
-  while (!fired() && process_.pool.copies.waiting() > 0) {
-    if (deadline != nullptr && earlier(*deadline, sys::monotonic_now())) break;
-    const sys::SignalBlock signals;
-    if (!engine::help_to_copy(process_)) break;
-    if (!fired() && signals.will_interrupt()) return -EINTR;
-  }
-  return 0;
-}
-
 int Wait::sleep(const timespec* deadline) {
-  if (const int result = copy_meanwhile(deadline); result != 0) return result;
   while (!fired()) {
     if (!process_.is_still(epoch_)) return -EINTR;
     const long result = sys::cancellable_futex_wait(not_fired(), here(), deadline, cancel_type_);

@@ -28,8 +28,7 @@ class Wait {
   bool knows_all() const { return unknown_ == 0; }
 
   // Sleeps until one of them has finished: 0, -EINTR or -ETIMEDOUT. A cancellation point. In a
-  // child that a handler has forked since the call began, where none of them exists: -EINTR. While
-  // copies wait for a thread, makes some instead of sleeping.
+  // child that a handler has forked since the call began, where none of them exists: -EINTR.
   int sleep(const timespec* deadline);
 
   // The same, and neither a handler nor cancellation ends it.
@@ -37,8 +36,6 @@ class Wait {
 
  private:
   static void abandoned(void* self);
-  // -EINTR if a handler is to run that ends a wait, else 0.
-  int copy_meanwhile(const timespec* deadline);
   sys::Expected here() const { return {process_.epoch, epoch_}; }
   sys::Expected not_fired() const { return {waiter_.fired, 0}; }
   bool fired() const { return waiter_.fired.load(std::memory_order_acquire) != 0; }
