@@ -109,7 +109,13 @@ void begin_helper(const char* name) {
   sys::name_this_thread(name);
 }
 
-void helper_ends(Process& process) { --process.spawner.helpers; }
+void helper_ends(Process& process) {
+  Spawner& spawner = process.spawner;
+  if (--spawner.helpers > 0 || !spawner.awaits_end) return;
+  spawner.program_thread_ended.store(true);
+  spawner.doorbell.fetch_add(1);
+  sys::futex_wake(&spawner.doorbell, 1);
+}
 
 void launch(Process& process, Request& request, bool own, Effects& effects) {
   switch (request.kind) {

@@ -16,6 +16,8 @@ namespace {
 constexpr unsigned kSetupNoMmap = 1U << 14;
 constexpr unsigned kSetupRegisteredOnly = 1U << 15;
 
+constexpr unsigned kMostRefusals = 1000;  // a filter may say EAGAIN, too, and will for ever
+
 constexpr size_t kRingBytes = 64 * 1024;
 constexpr size_t kSqeBytes = Ring::kEntries * sizeof(io_uring_sqe);
 
@@ -95,10 +97,11 @@ long Ring::enter(bool wait, const timespec* timeout) {
       IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG | IORING_ENTER_REGISTERED_RING;
   const long result = sys::ring_enter(number, to_submit, wait ? 1 : 0, kFlags, &argument);
   if (result > 0) to_submit -= static_cast<unsigned>(result);
+  const bool refused_for_now = result == -EBUSY || result == -EAGAIN;
+  refused = refused_for_now ? refused + 1 : 0;
   if (result >= 0) return 0;
-  const bool passing =
-      result == -ETIME || result == -EINTR || result == -EBUSY || result == -EAGAIN;
-  if (!passing) return result;
+  const bool passing = result == -ETIME || result == -EINTR || refused_for_now;
+  if (!passing || refused > kMostRefusals) return result;
   to_submit = *sq_tail - load_acquire(sq_head);  // the entries may have gone all the same
   return 0;
 }

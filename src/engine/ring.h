@@ -34,6 +34,7 @@ struct Ring {
   unsigned sq_mask;
   unsigned cq_mask;
   unsigned to_submit;  // entries written since the last enter
+  unsigned refused;    // so many enters in a row, for now as it was said
 
   bool open();
   void close();
@@ -43,7 +44,7 @@ struct Ring {
 
   // Submits and, if `wait`, sleeps until something completes, a nudge arrives or `timeout` (null:
   // never) ends. Negative errno when the ring can no longer be entered; -ETIME and -EINTR are not
-  // errors and give 0.
+  // errors and give 0, nor is it one to be refused for now.
   long enter(bool wait, const timespec* timeout);
 
   bool has_completion() const;

@@ -86,7 +86,8 @@ void work_as_streams(Process& process) {
 void give_back_streams(Process& process, core::Effects& effects) {
   Streams& streams = process.streams;
   streams.alive = false;
-  streams.wanted = true;
+  streams.wanted = streams.watches_any();
+  streams.holds_stopped.store(false);
   while (core::Request* request = streams.positional.first()) {
     streams.positional.remove(*request);
     push(process, *request, effects);
@@ -160,13 +161,20 @@ bool start_particular(Process& process) {
   }
 }
 
+// A thread is to be made. Lock held.
+bool is_wanted(const Process& process) {
+  return process.streams.wanted || process.kaio.wanted || process.notifier.wanted ||
+         process.pool.starting > 0;
+}
+
 // True when the program's threads have all ended and nothing is left to do: the process ends with
 // the last thread, which must not be this one for ever.
 bool may_end(Process& process) {
   Spawner& spawner = process.spawner;
   if (!sys::first_thread_has_ended()) return false;
   sys::Guard guard(process.core.lock);
-  if (spawner.helpers != 0) return false;
+  spawner.awaits_end = true;
+  if (spawner.helpers != 0 || is_wanted(process)) return false;
   if (process.core.requests.in_use() != 0 || process.core.groups.in_use() != 0) return false;
   spawner.alive = false;
   return true;
@@ -176,7 +184,8 @@ void* spawner_main(void* argument) {
   Process& process = *static_cast<Process*>(argument);
   Spawner& spawner = process.spawner;
   begin_helper("inflight-spawn");
-  long ending = 0;  // milliseconds until the next look whether this was the end; 0: no reason
+  // Milliseconds until the next look whether this was the end; 0: no reason to look.
+  long ending = sys::first_thread_has_ended() ? 1 : 0;
   for (;;) {
     const uint32_t seen = spawner.doorbell.load(std::memory_order_acquire);
     bool again = !start_wanted(process);
@@ -186,6 +195,7 @@ void* spawner_main(void* argument) {
     // A thread tells of its end shortly before it; and helpers linger for an idle second.
     if (spawner.program_thread_ended.exchange(false)) ending = 1;
     if (ending > 0 && may_end(process)) return nullptr;
+    if (again && ending > 0) ending = 1;  // what is to be done ends without a helper's end
     const timespec soon = sys::deadline_after(again ? kRetryMilliseconds : ending);
     sys::futex_wait(spawner.doorbell, seen, again || ending > 0 ? &soon : nullptr);
     if (!again) ending = ending < kLongestEnding ? ending * 2 : 0;

@@ -15,7 +15,8 @@ struct Process;
 struct Spawner {
   sys::FutexWord doorbell;
   bool alive;
-  int helpers;  // the other helper threads that exist or are being made
+  int helpers;      // the other helper threads that exist or are being made
+  bool awaits_end;  // the program's first thread has ended: the last helper is to say so, too
   std::atomic<bool> program_thread_ended;
   core::NoticeList refused;  // notifications that the signal queue had no room for, in order
   std::atomic<uint32_t> refused_count;  // how many, for a look without the lock

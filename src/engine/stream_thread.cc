@@ -22,7 +22,9 @@ constexpr uint64_t kRemovalData = ~uint64_t{0};
 constexpr timespec kIdle{kIdleMilliseconds / 1000, kIdleMilliseconds % 1000 * 1'000'000};
 constexpr timespec kRest{0, 10'000'000};
 constexpr timespec kMoment{0, 1'000'000};
-constexpr long kHandOverMicroseconds = 100;
+constexpr long kMomentMicroseconds = 100;
+// The kernel does not tell when a ring is gone that may not be entered.
+constexpr long kTakenDownMicroseconds = 20'000;
 constexpr int kVainBeforeRest = 4;
 constexpr int kFreshPerTurn = 64;  // then those that are polled get their turn
 
@@ -92,8 +94,7 @@ void StreamThread::stand_in() {
 
 bool StreamThread::nothing_to_do() const {
   const Streams& streams = process_.streams;
-  return streams.fresh.empty() && streams.inbox.empty() && streams.resting.empty() &&
-         streams.armed.empty() && streams.positional.empty() && streams.in_ring == 0 &&
+  return !streams.watches_any() && streams.positional.empty() && streams.in_ring == 0 &&
          streams.removal_count == 0 && removals_in_flight_ == 0 &&
          streams.sync_wanted == streams.sync_done.load(std::memory_order_relaxed);
 }
@@ -108,6 +109,7 @@ bool StreamThread::ends_when_idle() {
 }
 
 void StreamThread::publish_sync(uint32_t wanted) {
+  process_.streams.holds_stopped.store(false);
   sys::FutexWord& done = process_.streams.sync_done;
   if (done.load(std::memory_order_relaxed) == wanted) return;
   done.store(wanted, std::memory_order_release);
@@ -275,9 +277,9 @@ void StreamThread::give_up_ring() {
   carry_out(process_, effects);
 }
 
-// The polls in a ring that was given up hold their files until this thread ends. So it does, once
-// the kernel has nothing else there, and another goes on without a ring; who waits for the sync
-// protocol waits for that one.
+// The polls in a ring that was given up hold their files until the kernel has taken the ring down,
+// after this thread's end. So it ends, once the kernel has nothing else there, and another goes on
+// without a ring; who waits for the sync protocol waits for that one.
 bool StreamThread::hands_over() {
   if (use_ring_ || ring_.memory == nullptr) return false;
   Effects effects;
@@ -292,6 +294,7 @@ bool StreamThread::hands_over() {
       }
     }
     streams.leaving = static_cast<int>(sys::thread_id());
+    streams.holds_stopped.store(true);
     streams.has_timer = false;
     streams.wanted = true;
     effects.spawn = true;
@@ -308,7 +311,9 @@ void StreamThread::await_predecessor() {
     leaving = process_.streams.leaving;
     process_.streams.leaving = 0;
   }
-  while (leaving != 0 && sys::is_thread(process_.pid, leaving)) sys::nap(kHandOverMicroseconds);
+  if (leaving == 0) return;
+  while (sys::is_thread(process_.pid, leaving)) sys::nap(kMomentMicroseconds);
+  sys::nap(kTakenDownMicroseconds);
 }
 
 void StreamThread::on_ready(core::Ticket ticket) {

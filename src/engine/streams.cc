@@ -67,6 +67,7 @@ void remove_from_streams(Process& process, Request& request, Effects& effects) {
       break;
   }
   streams.armed.remove(request);
+  streams.holds_stopped.store(true);
   if (streams.removal_count < Streams::kRemovals) {
     streams.removals[streams.removal_count] = request.ticket();
   }

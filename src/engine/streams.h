@@ -8,8 +8,8 @@
 //
 // sync protocol (C22): a poll holds a reference to its file, so a close must not return before
 // polls of stopped requests are gone, or the file's other end would not see the close. Whoever
-// needs that raises sync_wanted, nudges and waits until sync_done has caught up: then every poll
-// removed before has let go of its file.
+// needs that, as holds_stopped says, raises sync_wanted, nudges and waits until sync_done has
+// caught up: then every poll removed before has let go of its file.
 #pragma once
 
 #include "core/core.h"
@@ -36,7 +36,8 @@ struct Streams {
   uint32_t in_ring;                  // positional requests the kernel has
   uint32_t sync_wanted;
   sys::FutexWord sync_done;
-  bool wanted;  // a thread is asked of the spawner
+  std::atomic<bool> holds_stopped;  // changes under the lock; the close family looks without it
+  bool wanted;                      // a thread is asked of the spawner
   bool alive;
   bool no_ring;   // tried, and refused
   bool had_ring;  // one has been opened
@@ -49,6 +50,10 @@ struct Streams {
   std::atomic<int> sleeper;  // the thread's id while it must be nudged, else 0
   sys::NudgeTimer timer;     // nudges it when a signal cannot
   bool has_timer;
+
+  bool watches_any() const {
+    return !fresh.empty() || !inbox.empty() || !armed.empty() || !resting.empty();
+  }
 };
 
 // True if positional requests can go to the ring (or may be able to: it is not open yet).

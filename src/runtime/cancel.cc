@@ -40,7 +40,7 @@ void stop_one(Process& process, const aiocb& block, Tally& tally, Effects& effec
 
 // From the last to the first: stopping one then never starts one that is still to be stopped.
 void stop_all(Process& process, int fd, Tally& tally, Effects& effects) {
-  const core::FileKey key = engine::examine(process, fd, core::Operation::read).key;
+  const core::FileKey key = engine::examine(process, fd, core::Operation::fsync).key;
   sys::Guard guard(process.core.lock);
   core::File* file = core::find_file(process.core, key);
   Request* next = file == nullptr ? nullptr : file->all.last();

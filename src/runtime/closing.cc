@@ -26,7 +26,6 @@ struct Look {
   bool undecided = false;  // one is in State::moving
   bool waits = false;      // one on a disk file must finish first
   bool lingers = false;    // one may or may not finish
-  bool released = false;   // a stream was stopped while it was polled
 };
 
 bool must_finish(const Request& request) {
@@ -50,7 +49,6 @@ void look_at(Process& process, Request& request, Wait& wait, Look& look, Effects
     (finite ? look.waits : look.lingers) = true;
     return;
   }
-  look.released |= request.state == State::armed;
   look.undecided |= engine::stop(process, request, true, effects) == Stopped::not_yet;
 }
 
@@ -72,7 +70,7 @@ void look_at_range(Process& process, uint32_t first, uint32_t last, Wait& wait, 
                    Effects& effects) {
   if (first == last) {
     const auto fd = static_cast<int>(first);
-    const engine::Target target = engine::examine(process, fd, core::Operation::read);
+    const engine::Target target = engine::examine(process, fd, core::Operation::fsync);
     // What cannot be examined is not open, as a rule; else its requests must be looked for.
     if (target.kind != FileKind::closed) {
       sys::Guard guard(process.core.lock);
@@ -97,7 +95,10 @@ ClosingScope::ClosingScope(uint32_t first, uint32_t last)
     : process_(started()), first_(first), last_(last), cleanup_(abandoned, this) {
   if (process_ == nullptr) return;
   mark_ = process_->closing.begin(first, last);
-  if (process_->core.outstanding.load() != 0) settle_requests();
+  // One that was cancelled before may be polled still.
+  if (process_->core.outstanding.load() != 0 || process_->streams.holds_stopped.load()) {
+    settle_requests();
+  }
   process_->closing.enter(mark_);
 }
 
@@ -121,7 +122,7 @@ void ClosingScope::settle_requests() const {
       look_at_range(*process_, first_, last_, wait, look, effects);
       engine::carry_out(*process_, effects);
     }
-    if (look.released) engine::sync_streams(*process_);
+    if (process_->streams.holds_stopped.load()) engine::sync_streams(*process_);
     if (look.waits) {
       wait.sleep_through(nullptr);
     } else if (look.lingers) {

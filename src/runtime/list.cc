@@ -16,8 +16,10 @@ using core::Group;
 using core::Notification;
 using engine::Process;
 
-// Signals are blocked for this many entries at a time: few system calls, and no long deafness.
+// Signals are blocked for this many entries or bytes at a time: few system calls, and no long
+// deafness.
 constexpr int kEntriesPerBlock = 64;
+constexpr size_t kBytesPerBlock = size_t{1} << 20;
 
 bool is_request(const aiocb* entry) { return entry != nullptr && entry->aio_lio_opcode != LIO_NOP; }
 
@@ -26,6 +28,7 @@ struct Submission {
   Process& process;
   uint32_t epoch;
   Group* group = nullptr;
+  bool interrupted = false;  // a handler has come that would have ended the wait
 
   // A handler has forked, and this is the child: the group and the entries so far were the
   // parent's. (0: it forked before the epoch was looked at.)
@@ -65,23 +68,26 @@ int submit_first_inline(Process& process, aiocb* const list[], int count) {
 
 // From the entry `first` on, which becomes the first that is left: fewer than all only in a child.
 // 0, or EAGAIN if an entry found no memory.
-int submit_entries(const Submission& submission, aiocb* const list[], int& first, int count) {
+int submit_entries(Submission& submission, aiocb* const list[], int& first, int count) {
   Process& process = submission.process;
   int error = 0;
   engine::Target target{};
   target.fd = -1;  // none is known; for a descriptor of -1 "closed" is right
-  for (; first < count; first += kEntriesPerBlock) {
+  while (first < count) {
     const int end = count - first < kEntriesPerBlock ? count : first + kEntriesPerBlock;
     const sys::SignalBlock signals;
     if (submission.is_left_behind()) break;
     Effects effects;
-    for (int i = first; i < end; ++i) {
-      if (!is_request(list[i])) continue;
+    size_t bytes = 0;
+    for (; first < end && bytes < kBytesPerBlock; ++first) {
+      if (!is_request(list[first])) continue;
+      bytes += list[first]->aio_nbytes;
       const int refused =
-          engine::submit_entry(process, *list[i], *submission.group, target, effects);
+          engine::submit_entry(process, *list[first], *submission.group, target, effects);
       if (refused != 0) error = refused;
     }
     engine::carry_out(process, effects);
+    submission.interrupted |= submission.group->is_awaited && signals.will_interrupt();
   }
   return error;
 }
@@ -116,7 +122,7 @@ int wait_for(const Submission& submission) {
     if (--submission.group->unfinished == 0) return 0;
     wait.watch(submission.group->first_waiter);
   }
-  return wait.sleep(nullptr);
+  return submission.interrupted ? -EINTR : wait.sleep(nullptr);
 }
 
 int wait_and_leave(Submission& submission, int error) {
