@@ -180,6 +180,12 @@ bool may_end(Process& process) {
   return true;
 }
 
+// After so many milliseconds without an end: until the next look.
+long next_look(const Spawner& spawner, long ending) {
+  if (ending < kLongestEnding) return ending * 2;
+  return spawner.first_thread_ends.load() && !spawner.awaits_end ? kLongestEnding : 0;
+}
+
 void* spawner_main(void* argument) {
   Process& process = *static_cast<Process*>(argument);
   Spawner& spawner = process.spawner;
@@ -198,7 +204,7 @@ void* spawner_main(void* argument) {
     if (again && ending > 0) ending = 1;  // what is to be done ends without a helper's end
     const timespec soon = sys::deadline_after(again ? kRetryMilliseconds : ending);
     sys::futex_wait(spawner.doorbell, seen, again || ending > 0 ? &soon : nullptr);
-    if (!again) ending = ending < kLongestEnding ? ending * 2 : 0;
+    if (!again) ending = next_look(spawner, ending);
   }
 }
 
@@ -206,9 +212,15 @@ void* spawner_main(void* argument) {
 void on_thread_end(void*) {
   Process* process = process_pointer.load(std::memory_order_acquire);
   if (process == nullptr || process->epoch.load() == 0) return;
+  if (sys::thread_id() == process->pid) process->spawner.first_thread_ends.store(true);
   process->spawner.program_thread_ended.store(true);
   process->spawner.doorbell.fetch_add(1);
   sys::futex_wake(&process->spawner.doorbell, 1);
+}
+
+// The first thread may leave its last request to others, and end later than they.
+__attribute__((constructor)) void watch_first_thread() {
+  if (sys::thread_id() == sys::process_id()) watch_program_thread();
 }
 
 }  // namespace

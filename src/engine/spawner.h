@@ -15,9 +15,11 @@ struct Process;
 struct Spawner {
   sys::FutexWord doorbell;
   bool alive;
-  int helpers;      // the other helper threads that exist or are being made
-  bool awaits_end;  // the program's first thread has ended: the last helper is to say so, too
+  int helpers;  // the other helper threads that exist or are being made
+  // The program's first thread has ended, as the spawner has seen: the last helper is to call it.
+  bool awaits_end;
   std::atomic<bool> program_thread_ended;
+  std::atomic<bool> first_thread_ends;  // it has begun to: its other destructors may take long
   core::NoticeList refused;  // notifications that the signal queue had no room for, in order
   std::atomic<uint32_t> refused_count;  // how many, for a look without the lock
 };

@@ -16,8 +16,8 @@ using core::Group;
 using core::Notification;
 using engine::Process;
 
-// Signals are blocked for this many entries or bytes at a time: few system calls, and no long
-// deafness.
+// Signals are blocked for this many entries at a time, or bytes that the caller copies itself: few
+// system calls, and no long deafness.
 constexpr int kEntriesPerBlock = 64;
 constexpr size_t kBytesPerBlock = size_t{1} << 20;
 
@@ -28,7 +28,6 @@ struct Submission {
   Process& process;
   uint32_t epoch;
   Group* group = nullptr;
-  bool interrupted = false;  // a handler has come that would have ended the wait
 
   // A handler has forked, and this is the child: the group and the entries so far were the
   // parent's. (0: it forked before the epoch was looked at.)
@@ -68,7 +67,7 @@ int submit_first_inline(Process& process, aiocb* const list[], int count) {
 
 // From the entry `first` on, which becomes the first that is left: fewer than all only in a child.
 // 0, or EAGAIN if an entry found no memory.
-int submit_entries(Submission& submission, aiocb* const list[], int& first, int count) {
+int submit_entries(const Submission& submission, aiocb* const list[], int& first, int count) {
   Process& process = submission.process;
   int error = 0;
   engine::Target target{};
@@ -81,13 +80,13 @@ int submit_entries(Submission& submission, aiocb* const list[], int& first, int 
     size_t bytes = 0;
     for (; first < end && bytes < kBytesPerBlock; ++first) {
       if (!is_request(list[first])) continue;
-      bytes += list[first]->aio_nbytes;
+      const size_t size = list[first]->aio_nbytes;
       const int refused =
           engine::submit_entry(process, *list[first], *submission.group, target, effects);
       if (refused != 0) error = refused;
+      if (target.is_cold) bytes += size;  // copied, or tried to
     }
     engine::carry_out(process, effects);
-    submission.interrupted |= submission.group->is_awaited && signals.will_interrupt();
   }
   return error;
 }
@@ -122,7 +121,7 @@ int wait_for(const Submission& submission) {
     if (--submission.group->unfinished == 0) return 0;
     wait.watch(submission.group->first_waiter);
   }
-  return submission.interrupted ? -EINTR : wait.sleep(nullptr);
+  return wait.sleep(nullptr);
 }
 
 int wait_and_leave(Submission& submission, int error) {

@@ -1,7 +1,5 @@
 // The call that waits for a list makes the copies itself for which there is no thread (C12): with
 // the workers held, it still comes to all that is not in their hands or next in turn.
-#include <errno.h>
-#include <signal.h>
 #include <sys/syscall.h>
 
 #include <atomic>
@@ -21,7 +19,6 @@ constexpr size_t kSize = 64 * 1024;  // more than a caller copies when it submit
 long own_thread = 0;
 std::atomic<bool> held{true};
 std::atomic<int> copied_here{0};
-std::atomic<bool> signals{false};  // one comes to the test's thread with each of its copies
 
 // The workers stay in their reads while `held`.
 long watch(long number, const long (&arguments)[6]) {
@@ -29,7 +26,6 @@ long watch(long number, const long (&arguments)[6]) {
   const long no_arguments[6] = {};
   if (inflight::sys::raw_call(SYS_gettid, no_arguments) == own_thread) {
     ++copied_here;
-    if (signals) kill(getpid(), SIGUSR1);
   } else {
     EXPECT_TRUE(support::eventually([] { return !held.load(); }));
   }
@@ -84,30 +80,6 @@ TEST_F(AwaitedList, IsCopiedByItsCallerToo) {
   EXPECT_EQ(0, list.read(LIO_WAIT)) << strerror(errno);
   EXPECT_EQ(mine, copied_here);
   list.ended_well();
-}
-
-std::atomic<int> handled{0};
-
-// C12: it comes while the list is submitted, and the call does not wait then.
-TEST_F(AwaitedList, AHandlerThatComesDuringTheSubmissionEndsTheWait) {
-  held = false;
-  struct sigaction action {};
-  action.sa_handler = [](int) { ++handled; };
-  sigaction(SIGUSR1, &action, nullptr);
-  const support::Pipe pipe;
-  char byte;
-  struct aiocb stuck = block(pipe.reader.get(), &byte, 1);
-  stuck.aio_lio_opcode = LIO_READ;
-  List list(static_cast<size_t>(processors_ + 3));
-  list.entries.insert(list.entries.begin(), &stuck);
-  signals = true;
-  EXPECT_EQ(-1, list.read(LIO_WAIT));
-  EXPECT_EQ(EINTR, errno);
-  EXPECT_GT(handled, 0);
-  signals = false;
-  list.ended_well();
-  ASSERT_EQ(1, write(pipe.writer.get(), "x", 1));
-  EXPECT_EQ(1, support::result_of(stuck));
 }
 
 TEST_F(AwaitedList, OneThatIsNotAwaitedIsLeftToThreads) {
