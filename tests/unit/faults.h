@@ -85,7 +85,8 @@ class Scope {
     const std::lock_guard<std::mutex> guard(mutex);
     rules = std::move(wanted);
     injected = 0;
-    inflight::sys::call_hook = hook;
+    // Not written again once it is there: threads of the library read it.
+    if (inflight::sys::call_hook != hook) inflight::sys::call_hook = hook;
   }
   ~Scope() {
     // The hook stays: a helper thread may be inside it. Without rules it changes nothing.

@@ -50,6 +50,7 @@ void let_one_byte_through() {
 
 TEST(WithoutRing, FilesThatAGivenUpRingPollsAreLetGoOf) {
   setenv("INFLIGHT_SPIN", "0", 1);
+  const Scope before_any_thread({});
   support::Pipe pipe;
   support::SocketPair sockets;
   support::Pipe other;
@@ -73,6 +74,7 @@ TEST(WithoutRing, FilesThatAGivenUpRingPollsAreLetGoOf) {
 
 // A filter may say so, and says it for ever.
 TEST(WithoutRing, ARefusalForNowThatNeverEndsIsOne) {
+  const Scope before_any_thread({});
   let_one_byte_through();
   for (const int error : {EAGAIN, EBUSY}) {
     const Scope scope({Rule{.number = SYS_io_uring_enter, .answer = -error}});
